@@ -1,0 +1,267 @@
+"""All relays and sessions, and whose they are: the pure heart of the relay service.
+
+RTSP proxies open and close relays; the registry gives each a slot, says which receiver every slot has, and answers a
+relay as ready once the media proxy has acknowledged that. What has to be told to whom collects in `messages` and
+`changed_slots` until the shell takes it: current state, one entry a slot, never a growing queue.
+
+After a restart the registry knows nothing, while relays live on in the proxies and in Envoy. Until it has *settled*,
+it gives no slot to anybody new: a slot that looks free may be somebody's who has not yet come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from xds_server.relays.slots import REST_AFTER_LOSS, REST_AFTER_STOP, SlotPool, SlotState
+
+# An open that the media proxy has not acknowledged by then fails: a player waits about ten seconds for a SETUP.
+OPEN_TIMEOUT = 5.0
+# RTSP proxies reconnect at least once a second; with this much time all that live have stated their relays.
+SETTLE_TIME = 3.0
+# A proxy that is gone for longer than an RTSP session lives (RFC 2326 section 12.37) has no sessions any more.
+LOST_PROXY_GRACE = 60.0
+# Opens that wait at once, over all proxies: as many as there can be slots in 65,536 ports.
+MAX_PENDING = 16384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """Where a track's media goes: an IP address and the UDP ports of RTP and RTCP."""
+
+    address: str
+    rtp_port: int
+    rtcp_port: int
+
+
+class RelayState(Enum):
+    """How far a relay has come."""
+
+    WAITING = "waiting"  # no slot yet: the registry has not settled
+    OPENING = "opening"  # has a slot; the media proxy has not acknowledged it
+    READY = "ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relay:
+    """One track's way through the media proxy. Times are monotonic seconds."""
+
+    relay_id: str
+    session_id: str
+    media: str
+    receiver: Receiver
+    owner: str
+    state: RelayState
+    deadline: float
+    slot: int | None = None
+
+
+class FailureReason(Enum):
+    """Why a relay was not opened."""
+
+    NO_FREE_SLOT = "no free slot"
+    MEDIA_PROXY_UNAVAILABLE = "media proxy unavailable"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocated:
+    """The relay's ports are known; the media proxy does not have them yet."""
+
+    relay_id: str
+    slot: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """The media proxy has the relay: media may flow."""
+
+    relay_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The relay is not, or no longer, there."""
+
+    relay_id: str
+    reason: FailureReason
+    message: str
+
+
+RelayMessage = Allocated | Ready | Failed
+
+
+class RelayRegistry:
+    """Relays by id. `acknowledged(slot)` says whether the media proxy has just what this registry says of a slot."""
+
+    def __init__(
+        self, pool: SlotPool, acknowledged: Callable[[int], bool], *, now: float, settle_time: float = SETTLE_TIME
+    ) -> None:
+        self.pool = pool
+        self.relays: dict[str, Relay] = {}
+        self.changed_slots: set[int] = set()
+        self.messages: list[tuple[str, RelayMessage]] = []
+        self._acknowledged = acknowledged
+        self._by_slot: dict[int, str] = {}
+        self._pending: dict[str, None] = {}  # opens with a deadline, earliest first: all wait equally long
+        self._lost: dict[str, float] = {}  # proxies that went away, and until when their relays are kept
+        self._settle_at: float | None = now + settle_time if settle_time > 0 else None
+
+    @property
+    def settled(self) -> bool:
+        """Whether slots may be given to new relays."""
+        return self._settle_at is None
+
+    def receiver(self, slot: int) -> Receiver | None:
+        """Who gets what arrives at `slot`."""
+        relay_id = self._by_slot.get(slot)
+        return None if relay_id is None else self.relays[relay_id].receiver
+
+    def state(self, owner: str, held: Mapping[str, tuple[Relay, int]], now: float) -> None:
+        """Proxy `owner` states all its relays with their slots: what it leaves out is released."""
+        self._lost.pop(owner, None)
+        for relay in [relay for relay in self.relays.values() if relay.owner == owner]:
+            if relay.relay_id not in held:
+                self._release(relay, REST_AFTER_LOSS, now)
+        for relay, slot in held.values():
+            self._restate(relay, slot, now)
+
+    def open(self, relay: Relay, now: float) -> None:
+        """A proxy wants a relay. An id that is known already is answered again, not opened twice."""
+        known = self.relays.get(relay.relay_id)
+        if known is not None:
+            self._repeat(known)
+            return
+        if len(self._pending) >= MAX_PENDING:
+            self._fail(relay, FailureReason.REFUSED, f"{MAX_PENDING} relays are waiting to be opened already")
+            return
+        self.relays[relay.relay_id] = replace(relay, state=RelayState.WAITING, deadline=now + OPEN_TIMEOUT, slot=None)
+        self._pending[relay.relay_id] = None
+        if self.settled:
+            self._allocate(relay.relay_id, now)
+
+    def close(self, owner: str, relay_id: str, *, sender_stopped: bool, now: float) -> None:
+        """A proxy gives a relay back; one that it does not own is left alone."""
+        relay = self.relays.get(relay_id)
+        if relay is not None and relay.owner == owner:
+            self._release(relay, REST_AFTER_STOP if sender_stopped else REST_AFTER_LOSS, now)
+
+    def proxy_lost(self, owner: str, now: float) -> None:
+        """A proxy's stream ended: its relays stay until it is back, or too long gone."""
+        if any(relay.owner == owner for relay in self.relays.values()):
+            self._lost[owner] = now + LOST_PROXY_GRACE
+
+    def slots_acknowledged(self, slots: Iterable[int]) -> None:
+        """The media proxy acknowledged something of these slots."""
+        for slot in slots:
+            relay_id = self._by_slot.get(slot)
+            if relay_id is not None and self.relays[relay_id].state is RelayState.OPENING and self._acknowledged(slot):
+                self._ready(self.relays[relay_id])
+
+    def slot_rejected(self, slot: int, message: str, now: float) -> None:
+        """The media proxy refused something of this slot: it is of no use until the proxy starts anew."""
+        relay_id = self._by_slot.get(slot)
+        if relay_id is not None and relay_id in self._pending:
+            relay = self.relays[relay_id]
+            self._release(relay, REST_AFTER_LOSS, now)
+            self._fail(relay, FailureReason.MEDIA_PROXY_UNAVAILABLE, f"the media proxy refused slot {slot}: {message}")
+
+    def settle(self, unclean: Iterable[int], now: float) -> None:
+        """All proxies that live have spoken. `unclean`: slots that the media proxy may still have a receiver for."""
+        self._settle_at = None
+        for slot in unclean:
+            if slot < self.pool.size and self.pool.state(slot) is not SlotState.OPEN:
+                self.pool.rest(slot, until=now + REST_AFTER_LOSS)
+        for relay_id in [relay_id for relay_id in self._pending if self.relays[relay_id].state is RelayState.WAITING]:
+            self._allocate(relay_id, now)
+
+    def tick(self, now: float) -> None:
+        """Fail opens that waited too long; release relays of proxies that stayed away; let slots rest out."""
+        self.pool.tick(now)
+        while self._pending and self.relays[first := next(iter(self._pending))].deadline <= now:
+            relay = self.relays[first]
+            self._release(relay, REST_AFTER_STOP, now)
+            self._fail(relay, FailureReason.MEDIA_PROXY_UNAVAILABLE, self._late())
+        for owner in [owner for owner, until in self._lost.items() if until <= now]:
+            del self._lost[owner]
+            for relay in [relay for relay in self.relays.values() if relay.owner == owner]:
+                self._release(relay, REST_AFTER_LOSS, now)
+
+    def next_timer(self) -> float | None:
+        """When `tick` (or, before it has settled, `settle`) is due."""
+        times = [] if self._settle_at is None else [self._settle_at]
+        if self._pending:
+            times.append(self.relays[next(iter(self._pending))].deadline)
+        times.extend(self._lost.values())
+        pool = self.pool.next_timer()
+        return min(times if pool is None else [*times, pool], default=None)
+
+    def settle_due(self, now: float) -> bool:
+        """Whether it is time to call `settle`."""
+        return self._settle_at is not None and self._settle_at <= now
+
+    def _late(self) -> str:
+        if not self.settled:
+            return "the control plane has just started and still waits for its proxies; try again"
+        return f"the media proxy did not acknowledge within {OPEN_TIMEOUT:.0f} s; is Envoy running and connected?"
+
+    def _allocate(self, relay_id: str, now: float) -> None:
+        relay = self.relays[relay_id]
+        slot = self.pool.take(now)
+        if slot is None:
+            self._release(relay, REST_AFTER_STOP, now)
+            self._fail(relay, FailureReason.NO_FREE_SLOT, self._full())
+            return
+        self._occupy(replace(relay, slot=slot, state=RelayState.OPENING), slot)
+        self.messages.append((relay.owner, Allocated(relay_id=relay_id, slot=slot)))
+
+    def _full(self) -> str:
+        pool = self.pool
+        return (
+            f"no free media slot: {pool.count(SlotState.OPEN)} open and {pool.count(SlotState.RESTING)} resting"
+            f" of {pool.capacity}; widen --media-ports"
+        )
+
+    def _restate(self, relay: Relay, slot: int, now: float) -> None:
+        known = self.relays.get(relay.relay_id)
+        if known is not None and known.slot == slot and known.receiver == relay.receiver:
+            self._repeat(known)
+            return
+        if known is not None:
+            self._release(known, REST_AFTER_LOSS, now)
+        if not self.pool.claim(slot):
+            self._fail(relay, FailureReason.REFUSED, f"slot {slot} is not there or belongs to another relay")
+            return
+        # No deadline: a relay that already carries media is not given up because the media proxy is late.
+        stated = replace(relay, slot=slot, state=RelayState.OPENING)
+        self._occupy(stated, slot)
+        if self._acknowledged(slot):
+            self._ready(stated)
+
+    def _occupy(self, relay: Relay, slot: int) -> None:
+        self.relays[relay.relay_id] = relay
+        self._by_slot[slot] = relay.relay_id
+        self.changed_slots.add(slot)
+
+    def _repeat(self, relay: Relay) -> None:
+        if relay.slot is not None:
+            self.messages.append((relay.owner, Allocated(relay_id=relay.relay_id, slot=relay.slot)))
+        if relay.state is RelayState.READY:
+            self.messages.append((relay.owner, Ready(relay_id=relay.relay_id)))
+
+    def _ready(self, relay: Relay) -> None:
+        self._pending.pop(relay.relay_id, None)
+        self.relays[relay.relay_id] = replace(relay, state=RelayState.READY)
+        self.messages.append((relay.owner, Ready(relay_id=relay.relay_id)))
+
+    def _release(self, relay: Relay, rest: float, now: float) -> None:
+        self._pending.pop(relay.relay_id, None)
+        self.relays.pop(relay.relay_id, None)
+        if relay.slot is not None:
+            del self._by_slot[relay.slot]
+            self.changed_slots.add(relay.slot)
+            self.pool.rest(relay.slot, until=now + rest)
+
+    def _fail(self, relay: Relay, reason: FailureReason, message: str) -> None:
+        self.messages.append((relay.owner, Failed(relay_id=relay.relay_id, reason=reason, message=message)))

@@ -1,0 +1,200 @@
+"""Media slots: which ports a relay may have, and when a port may be used again.
+
+A slot is four neighbouring UDP ports of the media proxy: an ingress pair, where the sender sends to, and an egress
+pair, where the receiver sees media come from (RTP even, RTCP odd, RFC 3550 section 11). A pool keeps a number of slots
+warm, that is, pushed to the proxy ahead of need; it grows when few are free and shrinks when many have long been.
+
+A released slot rests. What may still arrive is a sender's packets, and nobody but the sender can stop those, so the
+rest depends on whether the sender has confirmed that it stopped.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from enum import Enum
+
+PORTS_PER_SLOT = 4
+
+# A sender that confirmed TEARDOWN has stopped; packets already on the way arrive within this.
+REST_AFTER_STOP = 1.0
+# A sender that never confirmed goes on until its own session timeout, for which 60 s is the custom (RFC 2326 12.37).
+REST_AFTER_LOSS = 90.0
+# Slots kept warm from the start: two tracks each for sixteen sessions.
+MINIMUM_WARM = 32
+# With fewer free slots than this, more are warmed: a player that sets up two tracks never waits for growth.
+LOW_WATERMARK = 16
+# Free slots beyond this share of the pool are given up, after SHRINK_AFTER without need.
+HIGH_WATERMARK_SHARE = 0.75
+SHRINK_AFTER = 120.0
+# A burst of players grows the pool by this share at once; single steps would push one listener at a time.
+GROWTH_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotPorts:
+    """The ports of one slot: RTP at the named port, RTCP at the next."""
+
+    ingress: int
+    egress: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotLayout:
+    """A range of UDP ports (both ends included) cut into slots."""
+
+    first_port: int
+    last_port: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.first_port <= self.last_port <= 65535:
+            raise ValueError(f"media ports {self.first_port}-{self.last_port} are not a range of UDP ports")
+        if self.capacity < 1:
+            raise ValueError(
+                f"media ports {self.first_port}-{self.last_port} hold no slot: {PORTS_PER_SLOT} neighbouring ports"
+                " from an even one are needed for each track"
+            )
+
+    @property
+    def _base(self) -> int:
+        return self.first_port + self.first_port % 2
+
+    @property
+    def capacity(self) -> int:
+        """How many slots fit."""
+        return (self.last_port + 1 - self._base) // PORTS_PER_SLOT
+
+    def ports(self, slot: int) -> SlotPorts:
+        """The ports of slot `slot`, counted from 0."""
+        ingress = self._base + PORTS_PER_SLOT * slot
+        return SlotPorts(ingress=ingress, egress=ingress + 2)
+
+
+class SlotState(Enum):
+    """What a warm slot is doing."""
+
+    FREE = "free"
+    OPEN = "open"
+    RESTING = "resting"
+
+
+class SlotPool:
+    """Warm slots 0 … size-1. Time is in seconds of any monotonic clock; taking and releasing cost O(log size)."""
+
+    def __init__(self, capacity: int, *, now: float, minimum: int = MINIMUM_WARM) -> None:
+        self._capacity = capacity
+        self._minimum = minimum
+        self._states: list[SlotState] = []
+        self._free: list[int] = []  # a heap: low numbers first, so that the top of the pool can be given up
+        self._resting: list[tuple[float, int]] = []  # a heap by end of rest
+        self._counts = dict.fromkeys(SlotState, 0)
+        self._ample_since: float | None = None
+        self._grow_to(min(minimum, capacity))
+        self._watch_surplus(now)
+
+    @property
+    def size(self) -> int:
+        """How many slots are warm, or being warmed."""
+        return len(self._states)
+
+    @property
+    def capacity(self) -> int:
+        """How many slots there may be."""
+        return self._capacity
+
+    def count(self, state: SlotState) -> int:
+        """How many slots are in `state`."""
+        return self._counts[state]
+
+    def state(self, slot: int) -> SlotState:
+        """What `slot` is doing."""
+        return self._states[slot]
+
+    def limit(self, capacity: int) -> None:
+        """Never grow beyond `capacity` slots; warm ones stay."""
+        self._capacity = max(capacity, self.size)
+
+    def take(self, now: float) -> int | None:
+        """A free slot, which is open from now on; None when all are in use or resting."""
+        self.tick(now)
+        if not self._free:
+            self._grow_if_low()
+        if not self._free:
+            return None
+        slot = heapq.heappop(self._free)
+        self._set(slot, SlotState.OPEN)
+        self._grow_if_low()
+        self._watch_surplus(now)
+        return slot
+
+    def claim(self, slot: int) -> bool:
+        """Mark `slot` as open because its relay says so; False when it is not to be had."""
+        if not 0 <= slot < self._capacity:
+            return False
+        if slot >= self.size:
+            self._grow_to(slot + 1)
+        if self._states[slot] is SlotState.OPEN:
+            return False
+        self._set(slot, SlotState.OPEN)
+        self._free = [other for other in self._free if other != slot]
+        heapq.heapify(self._free)
+        self._resting = [(until, other) for until, other in self._resting if other != slot]
+        heapq.heapify(self._resting)
+        return True
+
+    def rest(self, slot: int, *, until: float) -> None:
+        """`slot` is no longer open, or was never safe: it becomes free at `until`."""
+        if self._states[slot] is SlotState.FREE:
+            self._free.remove(slot)
+            heapq.heapify(self._free)
+        self._set(slot, SlotState.RESTING)
+        heapq.heappush(self._resting, (until, slot))
+
+    def tick(self, now: float) -> None:
+        """Free what has rested; give up what has long been too many."""
+        while self._resting and self._resting[0][0] <= now:
+            _, slot = heapq.heappop(self._resting)
+            self._set(slot, SlotState.FREE)
+            heapq.heappush(self._free, slot)
+        self._watch_surplus(now)
+        if self._ample_since is not None and now - self._ample_since >= SHRINK_AFTER:
+            self._shrink()
+            self._ample_since = None
+
+    def next_timer(self) -> float | None:
+        """When `tick` has something to do."""
+        times = [self._resting[0][0]] if self._resting else []
+        if self._ample_since is not None:
+            times.append(self._ample_since + SHRINK_AFTER)
+        return min(times, default=None)
+
+    def _set(self, slot: int, state: SlotState) -> None:
+        self._counts[self._states[slot]] -= 1
+        self._states[slot] = state
+        self._counts[state] += 1
+
+    def _grow_if_low(self) -> None:
+        if len(self._free) < LOW_WATERMARK:
+            step = max(LOW_WATERMARK, int(self.size * GROWTH_SHARE))
+            self._grow_to(min(self.size + step, self._capacity))
+
+    def _grow_to(self, size: int) -> None:
+        for slot in range(self.size, size):
+            self._states.append(SlotState.FREE)
+            self._counts[SlotState.FREE] += 1
+            heapq.heappush(self._free, slot)
+
+    def _watch_surplus(self, now: float) -> None:
+        if self.size <= self._minimum or len(self._free) <= self.size * HIGH_WATERMARK_SHARE:
+            self._ample_since = None
+        elif self._ample_since is None:
+            self._ample_since = now
+
+    def _shrink(self) -> None:
+        """Half of the pool at most, from the top, never past a slot that is in use."""
+        target = max(self._minimum, self.size // 2)
+        while self.size > target and self._states[-1] is SlotState.FREE:
+            self._states.pop()
+            self._counts[SlotState.FREE] -= 1
+        self._free = [slot for slot in self._free if slot < self.size]
+        heapq.heapify(self._free)
