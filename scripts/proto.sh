@@ -1,0 +1,10 @@
+#!/bin/sh
+# Generates the Python code of mesh/wire/relay.proto below a folder: `.` for the repository, another to compare with.
+#
+# usage: scripts/proto.sh OUTPUT_FOLDER
+set -eu
+output=$(cd "$1" && pwd)
+cd "$(dirname "$0")/.."
+
+.venv/bin/python -m grpc_tools.protoc --proto_path=. \
+    --python_out="$output" --pyi_out="$output" --grpc_python_out="$output" mesh/wire/relay.proto

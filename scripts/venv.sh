@@ -1,0 +1,51 @@
+#!/bin/sh
+# Makes .venv hold exactly one requirements file and this project, and does nothing when it already does.
+#
+# usage: scripts/venv.sh requirements.txt | requirements-dev.txt
+#
+# A stamp in .venv records what was installed: the requirements, pyproject.toml, the folder and the interpreter.
+# Changing any of them installs again; a folder that was moved would otherwise keep scripts that name its old place.
+set -eu
+cd "$(dirname "$0")/.."
+
+wanted=$1
+venv=.venv
+
+say() { printf '%s\n' "==> $*" >&2; }
+fail() { printf '%s\n' "error: $*" >&2; exit 1; }
+
+find_python() {
+    for candidate in python3.11 python3 python3.12 python3.13; do
+        if command -v "$candidate" >/dev/null 2>&1 &&
+            "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    fail "Python 3.11 or newer is needed. On Debian 12: apt-get install python3 python3-venv"
+}
+
+fingerprint() {
+    { echo "$1" "$PWD"; "$venv/bin/python" --version; cat requirements.txt "$1" pyproject.toml; } 2>&1 |
+        sha256sum | cut -d' ' -f1
+}
+
+if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+    python=$(find_python)
+    "$python" -c 'import venv, ensurepip' 2>/dev/null ||
+        fail "$python cannot make virtual environments. On Debian: apt-get install python3-venv"
+    say "Making the virtual environment $venv with $("$python" --version)"
+    "$python" -m venv --clear "$venv"
+fi
+
+stamp="$venv/installed-$wanted"
+current=$(fingerprint "$wanted")
+if [ "$(cat "$stamp" 2>/dev/null)" = "$current" ]; then
+    exit 0
+fi
+
+say "Installing $(grep -c == "$wanted") pinned packages from $wanted (only when it changes)"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input -r "$wanted"
+say "Installing this project into $venv"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
+echo "$current" >"$stamp"
