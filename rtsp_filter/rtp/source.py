@@ -1,8 +1,8 @@
 """What was received from one source: sequence numbers, loss and jitter (RFC 3550, appendices A.1, A.3 and A.8).
 
 Two changes to the appendix, both because a source here was negotiated by SETUP: its first packet counts at once (no
-probation), and packets that arrive shortly before-hand in sequence move the beginning back, so that an early
-reordering is no negative loss. Besides, duplicates are told from late packets by a window of what has arrived.
+probation), and a late packet from before the first one moves the beginning back, so that reordering at the start is
+no negative loss. Besides, duplicates are told from late packets by a window of what has arrived.
 """
 
 from __future__ import annotations
@@ -172,6 +172,7 @@ class SourceStatistics:
         self._restart_at = None
 
     def _late(self, highest: int, behind: int) -> bool:
+        """Count a late packet; False when it came before."""
         self._received += 1
         if self._window >> behind & 1:
             self._duplicates += 1
