@@ -67,7 +67,7 @@ class RelayOwner(Protocol):
         """A proxy's stream has ended."""
 
 
-class RelayService(relay_pb2_grpc.RelayServiceServicer):  # type: ignore[misc]
+class RelayService(relay_pb2_grpc.RelayServiceServicer):
     """The gRPC servicer."""
 
     def __init__(self, owner: RelayOwner) -> None:
@@ -82,6 +82,7 @@ class RelayService(relay_pb2_grpc.RelayServiceServicer):  # type: ignore[misc]
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message must be State with a node id")
             return
         stream = RelayStream(first.state.node_id, context.peer())
+        await context.send_initial_metadata(())  # tells the proxy that it is connected
         self._owner.stream_opened(stream, first.state)
         reader = asyncio.create_task(self._read(stream, requests), name=f"relays of {stream.node_id}")
         try:

@@ -1,0 +1,192 @@
+"""The relay stream as a task: connects, states what is held, passes changes on, and connects again when it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import grpc
+import structlog
+
+from mesh.wire import relay_pb2, relay_pb2_grpc
+from rtsp_filter.relays.book import (
+    Allocated,
+    Allocation,
+    Failed,
+    Ready,
+    Receiver,
+    RelayBook,
+    RelayError,
+    RelayFailure,
+    SessionEndAsked,
+)
+
+# The control plane settles three seconds after its start: by then every proxy must have had two tries.
+RECONNECT_SECONDS = (0.1, 1.0)
+# A little more than the control plane itself waits for the media proxy, so that its reason is the one that is told.
+OPEN_TIMEOUT = 6.0
+# Messages that wait for the stream; one that falls further behind starts over with a State.
+MAX_QUEUED = 4096
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True, kw_only=True)
+class Relay:
+    """One relay on its way to being open: `allocated` gives its ports, `ready` says that media may flow."""
+
+    relay_id: str
+    allocated: asyncio.Future[Allocation]
+    ready: asyncio.Future[None]
+
+
+class RelayClient:
+    """Relays and sessions of this proxy, kept in step with the control plane at `target` (host:port).
+
+    `on_relay_lost` hears of an open relay that the control plane took back, `on_end_session` of a session that an
+    operator ends.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        node_id: str,
+        *,
+        on_relay_lost: Callable[[str, str], None],
+        on_end_session: Callable[[str, str], None],
+    ) -> None:
+        self.connected = False
+        self._target = target
+        self._book = RelayBook(node_id)
+        self._on_relay_lost = on_relay_lost
+        self._on_end_session = on_end_session
+        self._opening: dict[str, Relay] = {}
+        self._outgoing: asyncio.Queue[relay_pb2.ProxyMessage] | None = None
+
+    async def run(self) -> None:
+        """Keep a stream to the control plane until cancelled."""
+        first, last = RECONNECT_SECONDS
+        delay = first
+        async with grpc.aio.insecure_channel(self._target, options=_channel_options(last)) as channel:
+            while True:
+                try:
+                    await self._stream(channel)
+                    delay = first
+                except grpc.aio.AioRpcError as error:
+                    if self.connected:
+                        log.warning("lost the control plane; media goes on", error=error.details())
+                        delay = first
+                finally:
+                    self.connected = False
+                    self._outgoing = None
+                await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+                delay = min(2 * delay, last)
+
+    def open(self, session_id: str, media: str, receiver: Receiver) -> Relay:
+        """Ask for a relay. Its futures raise RelayError."""
+        loop = asyncio.get_running_loop()
+        relay = Relay(relay_id=secrets.token_hex(8), allocated=loop.create_future(), ready=loop.create_future())
+        # Whoever waits for one of the two hears of a failure; the other must not be called unheard.
+        for future in (relay.allocated, relay.ready):
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._opening[relay.relay_id] = relay
+        self._send(self._book.open(relay.relay_id, session_id, media, receiver))
+        loop.call_later(OPEN_TIMEOUT, self._open_timed_out, relay.relay_id)
+        return relay
+
+    def close(self, relay_id: str, *, sender_stopped: bool) -> None:
+        """Give a relay back; `sender_stopped` when the sender has confirmed that it sends no more."""
+        self._opening.pop(relay_id, None)
+        self._send(self._book.close(relay_id, sender_stopped=sender_stopped))
+
+    def keep_session(self, session: relay_pb2.Session) -> None:
+        """Tell of a new or changed session."""
+        self._send(self._book.keep_session(session))
+
+    def end_session(self, session_id: str, reason: str) -> None:
+        """Tell that a session is over."""
+        self._send(self._book.end_session(session_id, reason))
+
+    def _send(self, message: relay_pb2.ProxyMessage) -> None:
+        """Send on the stream that is there; without one, the next State says it."""
+        if self._outgoing is None:
+            return
+        try:
+            self._outgoing.put_nowait(message)
+        except asyncio.QueueFull:
+            log.warning("the control plane does not read; the relay stream starts over")
+            self._outgoing = None
+
+    async def _stream(self, channel: grpc.aio.Channel) -> None:
+        outgoing: asyncio.Queue[relay_pb2.ProxyMessage] = asyncio.Queue(MAX_QUEUED)
+        call = relay_pb2_grpc.RelayServiceStub(channel).StreamRelays(  # type: ignore[no-untyped-call]
+            self._requests(outgoing)
+        )
+        try:
+            await call.initial_metadata()
+            self.connected = True
+            log.info("connected to the control plane", target=self._target)
+            async for message in call:
+                self._receive(message)
+                if self._outgoing is None:
+                    return
+        finally:
+            call.cancel()
+
+    async def _requests(self, outgoing: asyncio.Queue[relay_pb2.ProxyMessage]) -> AsyncIterator[relay_pb2.ProxyMessage]:
+        """First all that is held, as it stands at this moment; then whatever changes from it on."""
+        held = [self._book.state(), *self._book.unanswered()]
+        self._outgoing = outgoing
+        for message in held:
+            yield message
+        while True:
+            yield await outgoing.get()
+
+    def _receive(self, message: relay_pb2.ControlMessage) -> None:
+        match self._book.receive(message):
+            case Allocated(relay_id=relay_id, allocation=allocation):
+                relay = self._opening.get(relay_id)
+                if relay is not None and not relay.allocated.done():
+                    relay.allocated.set_result(allocation)
+            case Ready(relay_id=relay_id):
+                relay = self._opening.pop(relay_id, None)
+                if relay is not None:
+                    relay.ready.set_result(None)
+            case Failed(relay_id=relay_id, error=error):
+                self._failed(relay_id, error)
+            case SessionEndAsked(session_id=session_id, reason=reason):
+                self._on_end_session(session_id, reason)
+
+    def _failed(self, relay_id: str, error: RelayError) -> None:
+        relay = self._opening.pop(relay_id, None)
+        if relay is None:
+            self._on_relay_lost(relay_id, str(error))
+            return
+        for future in (relay.allocated, relay.ready):
+            if not future.done():
+                future.set_exception(error)
+
+    def _open_timed_out(self, relay_id: str) -> None:
+        if relay_id not in self._opening:
+            return
+        self._send(self._book.close(relay_id, sender_stopped=True))
+        reason = "does not answer" if self.connected else f"cannot be reached at {self._target}"
+        self._failed(
+            relay_id, RelayError(RelayFailure.CONTROL_PLANE_UNAVAILABLE, f"the control plane {reason}; is it running?")
+        )
+
+
+def _channel_options(last_delay: float) -> list[tuple[str, int]]:
+    """gRPC's own reconnect must not be slower than ours: a settling control plane waits for us."""
+    milliseconds = int(last_delay * 1000)
+    return [
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", milliseconds),
+        ("grpc.keepalive_time_ms", 10_000),
+        ("grpc.keepalive_timeout_ms", 5_000),
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
