@@ -1,0 +1,117 @@
+"""RTSP/1.0 (RFC 2326) without I/O: messages, headers, URLs, session descriptions, and the two ends of a connection."""
+
+from rtsp_filter.rtsp.auth import Authenticator, Challenge, Credentials, parse_challenges
+from rtsp_filter.rtsp.client import (
+    ClientCore,
+    ClientEvent,
+    KeepaliveDue,
+    RequestTimedOut,
+    ResponseReceived,
+    ServerRequest,
+)
+from rtsp_filter.rtsp.control import (
+    aggregate_url,
+    base_url,
+    control_forms,
+    is_absolute,
+    resolve,
+    track_url,
+)
+from rtsp_filter.rtsp.errors import (
+    Fault,
+    LocalError,
+    RTSPError,
+    RTSPParseError,
+    SDPError,
+    StateError,
+    TransportError,
+    URLError,
+)
+from rtsp_filter.rtsp.frames import FrameAssembler, encode_frame
+from rtsp_filter.rtsp.head import Limits
+from rtsp_filter.rtsp.headers import Headers
+from rtsp_filter.rtsp.messages import (
+    InterleavedChunk,
+    Method,
+    Request,
+    Response,
+    respond,
+    response_for,
+)
+from rtsp_filter.rtsp.parser import Event, Parser
+from rtsp_filter.rtsp.rtp_info import RTPInfo, encode_rtp_info, parse_rtp_info, rewrite_rtp_info
+from rtsp_filter.rtsp.sdp import MediaDescription, RTPMap, SessionDescription
+from rtsp_filter.rtsp.session_header import DEFAULT_SESSION_TIMEOUT, SessionHeader
+from rtsp_filter.rtsp.states import STATELESS, TRANSITIONS, State, next_state
+from rtsp_filter.rtsp.status import StatusCode
+from rtsp_filter.rtsp.transport import (
+    Delivery,
+    LowerTransport,
+    Pair,
+    TransportSpec,
+    encode_transports,
+    parse_ssrc,
+    parse_transports,
+)
+from rtsp_filter.rtsp.url import RTSPURL
+
+__all__ = [
+    "DEFAULT_SESSION_TIMEOUT",
+    "RTSPURL",
+    "STATELESS",
+    "TRANSITIONS",
+    "Authenticator",
+    "Challenge",
+    "ClientCore",
+    "ClientEvent",
+    "Credentials",
+    "Delivery",
+    "Event",
+    "Fault",
+    "FrameAssembler",
+    "Headers",
+    "InterleavedChunk",
+    "KeepaliveDue",
+    "Limits",
+    "LocalError",
+    "LowerTransport",
+    "MediaDescription",
+    "Method",
+    "Pair",
+    "Parser",
+    "RTPInfo",
+    "RTPMap",
+    "RTSPError",
+    "RTSPParseError",
+    "Request",
+    "RequestTimedOut",
+    "Response",
+    "ResponseReceived",
+    "SDPError",
+    "ServerRequest",
+    "SessionDescription",
+    "SessionHeader",
+    "State",
+    "StateError",
+    "StatusCode",
+    "TransportError",
+    "TransportSpec",
+    "URLError",
+    "aggregate_url",
+    "base_url",
+    "control_forms",
+    "encode_frame",
+    "encode_rtp_info",
+    "encode_transports",
+    "is_absolute",
+    "next_state",
+    "parse_challenges",
+    "parse_rtp_info",
+    "parse_ssrc",
+    "parse_transports",
+    "resolve",
+    "respond",
+    "response_for",
+    "rewrite_rtp_info",
+    "track_url",
+]

@@ -1,0 +1,41 @@
+"""Single interleaved frames (RFC 2326, 10.12), for endpoints: a forwarder passes chunks on without looking inside."""
+
+from __future__ import annotations
+
+from rtsp_filter.rtsp.messages import InterleavedChunk
+
+FRAME_HEADER_SIZE = 4
+MAX_FRAME_PAYLOAD = 65535
+"""The length field has 16 bits."""
+
+
+class FrameAssembler:
+    """Chunks in, (channel, payload) out; holds at most one frame that is not complete."""
+
+    def __init__(self) -> None:
+        self._partial = bytearray()
+
+    def receive_chunk(self, chunk: InterleavedChunk) -> list[tuple[int, bytes]]:
+        """The frames that this chunk completes, in order. Payloads are copies and stay valid."""
+        data: bytes | bytearray = bytes(chunk.data)
+        if self._partial:
+            self._partial += data
+            data = self._partial
+        frames: list[tuple[int, bytes]] = []
+        at, end = 0, len(data)
+        while at + FRAME_HEADER_SIZE <= end:
+            payload = at + FRAME_HEADER_SIZE
+            after = payload + (data[at + 2] << 8 | data[at + 3])
+            if after > end:
+                break
+            frames.append((data[at + 1], bytes(data[payload:after])))
+            at = after
+        self._partial = bytearray(data[at:])
+        return frames
+
+
+def encode_frame(channel: int, payload: bytes | bytearray | memoryview) -> bytes:
+    """One frame. Raises ValueError for a channel or payload that does not fit its header."""
+    if not 0 <= channel <= 255 or len(payload) > MAX_FRAME_PAYLOAD:
+        raise ValueError(f"channel {channel} or {len(payload)} bytes do not fit an interleaved frame")
+    return b"$%c%c%c" % (channel, len(payload) >> 8, len(payload) & 0xFF) + payload
