@@ -113,7 +113,16 @@ class Route:
     hostnames: tuple[str, ...] = ()
 
 
-def _empty() -> Mapping[ObjectName, object]:
+# Names to objects, read-only.
+Routes = Mapping[ObjectName, Route]
+Backends = Mapping[ObjectName, Backend]
+
+
+def _no_routes() -> Routes:
+    return MappingProxyType({})
+
+
+def _no_backends() -> Backends:
     return MappingProxyType({})
 
 
@@ -122,16 +131,16 @@ class Slice:
     """What one source knows. `source` names it for people: "files", "command line"."""
 
     source: str
-    routes: Mapping[ObjectName, Route] = field(default_factory=_empty)  # type: ignore[assignment]
-    backends: Mapping[ObjectName, Backend] = field(default_factory=_empty)  # type: ignore[assignment]
+    routes: Routes = field(default_factory=_no_routes)
+    backends: Backends = field(default_factory=_no_backends)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mesh:
     """All slices together. Every backend that a route names exists."""
 
-    routes: Mapping[ObjectName, Route] = field(default_factory=_empty)  # type: ignore[assignment]
-    backends: Mapping[ObjectName, Backend] = field(default_factory=_empty)  # type: ignore[assignment]
+    routes: Routes = field(default_factory=_no_routes)
+    backends: Backends = field(default_factory=_no_backends)
 
 
 def merge(slices: Iterable[Slice]) -> Mesh:
@@ -141,17 +150,27 @@ def merge(slices: Iterable[Slice]) -> Mesh:
     """
     routes: dict[ObjectName, Route] = {}
     backends: dict[ObjectName, Backend] = {}
-    owner: dict[tuple[str, ObjectName], str] = {}
+    route_owners: dict[ObjectName, str] = {}
+    backend_owners: dict[ObjectName, str] = {}
     for part in slices:
-        for kind, found, merged in (("route", part.routes, routes), ("backend", part.backends, backends)):
-            for name, value in found.items():
-                claimed = owner.setdefault((kind, name), part.source)
-                if claimed != part.source:
-                    raise MeshError(f"{kind} {name} is defined by both {claimed} and {part.source}")
-                merged[name] = value  # type: ignore[index]
+        _claim("route", part.routes, part.source, route_owners)
+        _claim("backend", part.backends, part.source, backend_owners)
+        routes.update(part.routes)
+        backends.update(part.backends)
     for route in routes.values():
-        for rule in route.rules:
-            for weighted in rule.backends:
-                if weighted.backend not in backends:
-                    raise MeshError(f"route {route.name}, rule {rule.name}: no backend {weighted.backend}")
+        _check_references(route, backends)
     return Mesh(routes=MappingProxyType(routes), backends=MappingProxyType(backends))
+
+
+def _claim(kind: str, names: Iterable[ObjectName], source: str, owners: dict[ObjectName, str]) -> None:
+    for name in names:
+        owner = owners.setdefault(name, source)
+        if owner != source:
+            raise MeshError(f"{kind} {name} is defined by both {owner} and {source}")
+
+
+def _check_references(route: Route, backends: Backends) -> None:
+    for rule in route.rules:
+        for weighted in rule.backends:
+            if weighted.backend not in backends:
+                raise MeshError(f"route {route.name}, rule {rule.name}: no backend {weighted.backend}")

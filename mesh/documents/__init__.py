@@ -1,0 +1,30 @@
+"""The documents that describe a mesh: their models, how they are read, and what they mean.
+
+`load_documents` turns YAML into `Documents`, `compile_documents` turns those into a `Slice` of the mesh;
+`route_options` makes documents of the command line's `--route`.
+"""
+
+from mesh.documents.backend import DEFAULT_RTSP_PORT, Backend
+from mesh.documents.compile import compile_documents
+from mesh.documents.kubernetes import EndpointSlice, Service
+from mesh.documents.loading import Document, Documents, load_documents
+from mesh.documents.problems import DocumentErrors, DocumentProblem
+from mesh.documents.route_option import RouteOptionError, route_option, route_options
+from mesh.documents.rtsp_route import RTSPRoute
+
+__all__ = [
+    "DEFAULT_RTSP_PORT",
+    "Backend",
+    "Document",
+    "DocumentErrors",
+    "DocumentProblem",
+    "Documents",
+    "EndpointSlice",
+    "RTSPRoute",
+    "RouteOptionError",
+    "Service",
+    "compile_documents",
+    "load_documents",
+    "route_option",
+    "route_options",
+]

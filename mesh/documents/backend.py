@@ -1,0 +1,52 @@
+"""`Backend`: RTSP servers outside Kubernetes that stand in for each other."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mesh.documents.base import BASE_PATH, AddressText, DocumentModel, ObjectMeta, ObjectNameText, Port
+from mesh.model import BackendTransport
+
+# The default port of rtsp URLs (RFC 7826, section 4.2).
+DEFAULT_RTSP_PORT = 554
+# One xDS assignment carries them all; far more cameras than one stream needs.
+MAX_ENDPOINTS = 1000
+
+BasePath = Annotated[str, Field(max_length=1024, pattern=BASE_PATH)]
+
+
+class BackendEndpoint(DocumentModel):
+    """One RTSP server."""
+
+    name: ObjectNameText = Field(description="Name, unique in the backend; what sessions and logs show.")
+    address: AddressText = Field(description="IPv4 or IPv6 address, or host name.")
+    port: Port = Field(default=DEFAULT_RTSP_PORT, description="TCP port of RTSP.")
+    path: BasePath = Field(
+        default="",
+        description="Put before every path asked of this server; a query in it is sent with every request.",
+    )
+    transport: BackendTransport = Field(
+        default=BackendTransport.AUTO,
+        description="How media travels from this server: udp, tcp (interleaved), or auto: as the player asks.",
+    )
+
+
+class BackendSpec(DocumentModel):
+    """What a backend is made of."""
+
+    endpoints: tuple[BackendEndpoint, ...] = Field(
+        min_length=1, max_length=MAX_ENDPOINTS, description="The servers; each session is given one of them."
+    )
+
+
+class Backend(DocumentModel):
+    """RTSP servers that stand in for each other, such as one camera or the replicas of a server."""
+
+    api_version: Literal["mediastreamingmesh.io/v1alpha1"] = Field(
+        default="mediastreamingmesh.io/v1alpha1", description="Group and version of this kind."
+    )
+    kind: Literal["Backend"] = Field(default="Backend", description="Backend.")
+    metadata: ObjectMeta = Field(description="Name and namespace.")
+    spec: BackendSpec = Field(description="The servers.")

@@ -1,0 +1,123 @@
+"""Rules that span several fields, which a single field's type cannot say.
+
+Each check yields findings: the path of the field at fault and one sentence. They need one document only; references
+between documents are checked where documents become a mesh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import re2
+
+from mesh.documents.backend import Backend
+from mesh.documents.problems import FieldPath
+from mesh.documents.rtsp_route import BackendKind, BackendRef, PathModifier, RoutePathMatch, RouteRule, RTSPRoute
+from mesh.model import PathMatchType, PathRewriteType
+
+Finding = tuple[FieldPath, str]
+
+# RE2 prints what it cannot compile; the error says it once more.
+_QUIET = re2.Options()
+_QUIET.log_errors = False
+
+# Sequences that make two spellings of one path (Gateway API forbids them too).
+_AMBIGUOUS = ("//", "/./", "/../", "%2f", "%2F", "#", "?")
+_AMBIGUOUS_ENDS = ("/.", "/..")
+
+
+def check_document(document: object) -> Iterator[Finding]:
+    """All findings in one document, of whatever kind."""
+    if isinstance(document, RTSPRoute):
+        yield from _check_route(document)
+    elif isinstance(document, Backend):
+        names = (endpoint.name for endpoint in document.spec.endpoints)
+        yield from _repeated(names, ("spec", "endpoints"))
+
+
+def _check_route(route: RTSPRoute) -> Iterator[Finding]:
+    rules = ("spec", "rules")
+    yield from _repeated((rule.name or f"rule-{i}" for i, rule in enumerate(route.spec.rules)), rules)
+    for index, rule in enumerate(route.spec.rules):
+        yield from _check_rule(rule, (*rules, index))
+
+
+def _check_rule(rule: RouteRule, at: FieldPath) -> Iterator[Finding]:
+    for index, match in enumerate(rule.matches):
+        yield from _check_match(match.path, (*at, "matches", index, "path", "value"))
+    yield from _check_filters(rule, (*at, "filters"))
+    for index, ref in enumerate(rule.backend_refs):
+        yield from _check_ref(ref, (*at, "backendRefs", index))
+    if all(ref.weight == 0 for ref in rule.backend_refs):
+        yield (*at, "backendRefs"), "every weight is 0, so no backend would ever be chosen"
+
+
+def _check_match(match: RoutePathMatch, at: FieldPath) -> Iterator[Finding]:
+    if match.type is PathMatchType.REGULAR_EXPRESSION:
+        try:
+            re2.compile(match.value, _QUIET)
+        except re2.error as error:
+            yield at, f"not an RE2 regular expression: {_text(error)}"
+    else:
+        yield from _check_path(match.value, at)
+
+
+def _text(error: Exception) -> str:
+    reason = error.args[0] if error.args else ""
+    return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+
+
+def _check_path(value: str, at: FieldPath) -> Iterator[Finding]:
+    if not value.startswith("/"):
+        yield at, 'a path begins with "/"'
+    for text in _AMBIGUOUS:
+        if text in value:
+            yield at, f'a path must not contain "{text}"'
+    for text in _AMBIGUOUS_ENDS:
+        if value.endswith(text):
+            yield at, f'a path must not end with "{text}"'
+    if any(character <= " " or character == "\x7f" for character in value):
+        yield at, "a path must not contain spaces or control characters"
+
+
+def _check_filters(rule: RouteRule, at: FieldPath) -> Iterator[Finding]:
+    for index, item in enumerate(rule.filters):
+        if index > 0:
+            yield (*at, index, "type"), f"a second {item.type.value} filter; a rule has at most one of each type"
+        if item.url_rewrite is None:
+            yield (*at, index), f'type {item.type.value} needs the field "urlRewrite"'
+        else:
+            yield from _check_modifier(item.url_rewrite.path, rule, (*at, index, "urlRewrite", "path"))
+
+
+def _check_modifier(modifier: PathModifier, rule: RouteRule, at: FieldPath) -> Iterator[Finding]:
+    values = {"replaceFullPath": modifier.replace_full_path, "replacePrefixMatch": modifier.replace_prefix_match}
+    full = modifier.type is PathRewriteType.REPLACE_FULL_PATH
+    wanted = "replaceFullPath" if full else "replacePrefixMatch"
+    for name, value in values.items():
+        if name != wanted and value is not None:
+            yield (*at, name), f'type {modifier.type.value} goes with "{wanted}", not with this field'
+    replacement = values[wanted]
+    if replacement is None:
+        yield at, f'type {modifier.type.value} needs the field "{wanted}"'
+    elif replacement != "" or full:
+        yield from _check_path(replacement, (*at, wanted))
+    if not full and any(match.path.type is not PathMatchType.PATH_PREFIX for match in rule.matches):
+        yield (*at, "type"), "ReplacePrefixMatch needs every match of the rule to be of type PathPrefix"
+
+
+def _check_ref(ref: BackendRef, at: FieldPath) -> Iterator[Finding]:
+    if ref.group is not None and ref.group != ref.kind.group:
+        yield (*at, "group"), f'the group of {ref.kind.value} is "{ref.kind.group}", not "{ref.group}"'
+    if ref.kind is BackendKind.SERVICE and ref.port is None:
+        yield at, f'a Service needs the field "port" (is "{ref.name}" of kind Backend? Then say kind: Backend)'
+    if ref.kind is BackendKind.BACKEND and ref.port is not None:
+        yield (*at, "port"), "a Backend's endpoints have their own ports; leave this field out"
+
+
+def _repeated(names: Iterable[str], at: FieldPath) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for index, name in enumerate(names):
+        first = seen.setdefault(name, index)
+        if first != index:
+            yield (*at, index, "name"), f'the name "{name}" is taken by [{first}]'

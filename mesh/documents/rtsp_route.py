@@ -1,0 +1,168 @@
+"""`RTSPRoute`: which RTSP URLs go to which backends, in the shape of Gateway API's HTTPRoute.
+
+What Gateway API has and this version does not honour is listed here, so that it is refused by name and not as a
+spelling mistake.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mesh.documents.base import GROUP, DocumentModel, HostnameText, LabelText, ObjectMeta, ObjectNameText, Port
+from mesh.model import PathMatchType, PathRewriteType
+
+# Bounds of Gateway API, which keep an object small enough for a cluster to check.
+MAX_HOSTNAMES = 16
+MAX_RULES = 16
+MAX_MATCHES = 64
+MAX_FILTERS = 16
+MAX_BACKEND_REFS = 16
+MAX_WEIGHT = 1_000_000
+
+PathText = Annotated[str, Field(max_length=1024)]
+
+# Fields of HTTPRoute that are not here; "[]" stands for any index.
+NOT_YET_FIELDS = frozenset(
+    {
+        "spec.parentRefs",
+        "spec.useDefaultGateways",
+        "spec.rules[].timeouts",
+        "spec.rules[].retry",
+        "spec.rules[].sessionPersistence",
+        "spec.rules[].matches[].headers",
+        "spec.rules[].matches[].queryParams",
+        "spec.rules[].matches[].method",
+        "spec.rules[].filters[].requestHeaderModifier",
+        "spec.rules[].filters[].responseHeaderModifier",
+        "spec.rules[].filters[].requestMirror",
+        "spec.rules[].filters[].requestRedirect",
+        "spec.rules[].filters[].cors",
+        "spec.rules[].filters[].externalAuth",
+        "spec.rules[].filters[].extensionRef",
+        "spec.rules[].filters[].urlRewrite.hostname",
+        "spec.rules[].backendRefs[].filters",
+        "status",
+    }
+)
+NOT_YET_FILTERS = frozenset(
+    {
+        "RequestHeaderModifier",
+        "ResponseHeaderModifier",
+        "RequestMirror",
+        "RequestRedirect",
+        "CORS",
+        "ExternalAuth",
+        "ExtensionRef",
+    }
+)
+
+
+class RoutePathMatch(DocumentModel):
+    """A condition on the path of the URL; the query is no part of the path."""
+
+    type: PathMatchType = Field(
+        default=PathMatchType.PATH_PREFIX,
+        description="Exact; PathPrefix: whole elements (/a matches /a and /a/b, not /ab); RegularExpression: RE2, "
+        "must match the whole path.",
+    )
+    value: PathText = Field(default="/", description="A path, or the regular expression.")
+
+
+class RouteMatch(DocumentModel):
+    """What a request must look like."""
+
+    path: RoutePathMatch = Field(default=RoutePathMatch(), description="Condition on the path.")
+
+
+class FilterType(Enum):
+    """What a filter does."""
+
+    URL_REWRITE = "URLRewrite"
+
+
+class PathModifier(DocumentModel):
+    """How the path is changed. The field that `type` names must be set, and only that one."""
+
+    type: PathRewriteType = Field(description="ReplaceFullPath or ReplacePrefixMatch.")
+    replace_full_path: PathText | None = Field(default=None, description="The new path.")
+    replace_prefix_match: PathText | None = Field(
+        default=None, description="What replaces the prefix that matched; needs PathPrefix matches."
+    )
+
+
+class UrlRewrite(DocumentModel):
+    """A change of the URL on the way to the backend."""
+
+    path: PathModifier = Field(description="The change of the path.")
+
+
+class RouteFilter(DocumentModel):
+    """Something done to a request that matched."""
+
+    type: FilterType = Field(description="URLRewrite.")
+    url_rewrite: UrlRewrite | None = Field(default=None, description="The rewrite; needed for type URLRewrite.")
+
+
+class BackendKind(Enum):
+    """Kinds of objects that a route can send sessions to."""
+
+    BACKEND = "Backend"
+    SERVICE = "Service"
+
+    @property
+    def group(self) -> str:
+        """The API group of the kind; Service is of the core group, which is empty."""
+        return GROUP if self is BackendKind.BACKEND else ""
+
+
+class BackendRef(DocumentModel):
+    """A backend and its share of the sessions."""
+
+    group: str | None = Field(default=None, max_length=253, description="API group; by default the kind's own.")
+    kind: BackendKind = Field(default=BackendKind.SERVICE, description="Backend or Service.")
+    name: ObjectNameText = Field(description="Name of the object.")
+    namespace: LabelText | None = Field(default=None, description="Its namespace; by default the route's.")
+    port: Port | None = Field(default=None, description="Port of the Service; a Backend's endpoints have their own.")
+    weight: Annotated[int, Field(strict=True, ge=0, le=MAX_WEIGHT)] = Field(
+        default=1, description="Share of the sessions: this weight out of the sum of the rule's weights."
+    )
+
+
+class RouteRule(DocumentModel):
+    """Requests that match any of `matches` go to one of `backendRefs`."""
+
+    name: LabelText | None = Field(default=None, description="Name of the rule, unique in the route.")
+    matches: tuple[RouteMatch, ...] = Field(
+        default=(RouteMatch(),), max_length=MAX_MATCHES, description="Conditions; none means any path."
+    )
+    filters: tuple[RouteFilter, ...] = Field(
+        default=(), max_length=MAX_FILTERS, description="Changes to the request, one of each type."
+    )
+    backend_refs: tuple[BackendRef, ...] = Field(
+        min_length=1, max_length=MAX_BACKEND_REFS, description="Where sessions go."
+    )
+
+
+class RTSPRouteSpec(DocumentModel):
+    """What a route decides."""
+
+    hostnames: tuple[HostnameText, ...] = Field(
+        default=(), max_length=MAX_HOSTNAMES, description="Hosts of the URL; none means any host."
+    )
+    rules: tuple[RouteRule, ...] = Field(
+        min_length=1, max_length=MAX_RULES, description="The rules; the most specific path wins, not the first."
+    )
+
+
+class RTSPRoute(DocumentModel):
+    """Which RTSP URLs go to which backends."""
+
+    api_version: Literal["mediastreamingmesh.io/v1alpha1"] = Field(
+        default="mediastreamingmesh.io/v1alpha1", description="Group and version of this kind."
+    )
+    kind: Literal["RTSPRoute"] = Field(default="RTSPRoute", description="RTSPRoute.")
+    metadata: ObjectMeta = Field(description="Name and namespace.")
+    spec: RTSPRouteSpec = Field(description="Hosts and rules.")
