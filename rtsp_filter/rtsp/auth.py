@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 _PART = re.compile(
-    r"[,\s]*(?:(?P<scheme>[A-Za-z][\w-]*)(?:\s+|$))?"
-    r"(?:(?P<name>[A-Za-z][\w-]*)\s*=\s*(?:\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|(?P<plain>[^\s,]*)))?"
+    r"[,\s]*(?:(?P<scheme>[A-Za-z][\w-]{0,31})(?:\s+|$))?"
+    r"(?:(?P<name>[A-Za-z][\w-]{0,31})\s*=\s*(?:\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|(?P<plain>[^\s,]*)))?"
 )
 _CNONCE_BYTES = 8
 

@@ -207,8 +207,7 @@ class ClientCore:
 
     def _receive_request(self, request: Request) -> None:
         if request.method == Method.OPTIONS:
-            offered = [("Public", ", ".join((Method.OPTIONS, Method.REDIRECT, Method.SET_PARAMETER)))]
-            self._output += respond(request, StatusCode.OK, offered).encode()
+            self._output += respond(request, StatusCode.OK, [("Public", Method.OPTIONS)]).encode()
         else:
             self._events.append(ServerRequest(request=request))
 

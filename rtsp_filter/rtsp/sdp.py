@@ -7,8 +7,9 @@ line alone. Nothing is refused but what has no session description in it at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from rtsp_filter.rtsp.errors import SDPError
 
@@ -85,79 +86,85 @@ class SessionDescription:
     @property
     def control(self) -> str | None:
         """The session-level control attribute."""
-        return next(_attributes(self._section(None), "control"), None)
+        return next(_attributes(_texts(self._sections()[0]), "control"), None)
 
     @property
     def name(self) -> str:
         """The session's name (s=)."""
-        return next((line[2:] for line in self._section(None) if line.startswith("s=")), "")
+        return next((line[2:] for line in _texts(self._sections()[0]) if line.startswith("s=")), "")
 
     @property
     def media(self) -> tuple[MediaDescription, ...]:
         """The m= sections in order."""
-        count = sum(line.startswith("m=") for line in self.raw_lines)
-        return tuple(_parse_media(self._section(index)) for index in range(count))
+        return tuple(_parse_media(_texts(section)) for section in self._sections()[1:])
 
     @property
     def connection_addresses(self) -> tuple[str, ...]:
         """The addresses of all c= lines, without TTL and count."""
-        fields = [line.split() for line in self._stripped() if line.startswith("c=")]
+        fields = [line.split() for line in self.raw_lines if line.startswith("c=")]
         return tuple(parts[2].partition("/")[0] for parts in fields if len(parts) > 2)
 
-    def with_control(self, media: int | None, value: str) -> SessionDescription:
-        """Control of medium number `media`, or of the session for None, set to `value`: in place of what is there,
-        or as a new line at the section's end."""
-        line = f"a=control:{value}"
-        replaced = self._map(lambda at, text: line if at == media and _is_attribute(text, "control") else text)
-        if next(_attributes(replaced._section(media), "control"), None) is not None:
-            return replaced
-        lines = list(replaced.raw_lines)
-        end = max((i for i, (at, _) in enumerate(replaced._numbered()) if at == media), default=-1)
-        if end >= 0 and not lines[end].endswith("\n"):
-            lines[end] += self._line_end()
-        while end >= 0 and not lines[end].strip():
-            end -= 1
-        lines.insert(end + 1, line + self._line_end())
-        return SessionDescription(raw_lines=tuple(lines))
+    def with_controls(self, controls: Mapping[int | None, str]) -> SessionDescription:
+        """Control attributes by number of the medium, None for the session, set to these values: in place of those
+        that are there, or as a new last line of the section."""
+        sections = self._sections()
+        for at, value in controls.items():
+            section = sections[0 if at is None else at + 1]
+            section[:] = _with_control(section, f"a=control:{value}", self._line_end())
+        return SessionDescription(raw_lines=tuple(chain.from_iterable(sections)))
 
     def with_connection(self, address: str) -> SessionDescription:
         """Every c= line names this address (IPv4 or IPv6). None is added where there is none."""
         line = f"c={_network(address)}"
-        return self._map(lambda _, text: line if text.startswith("c=") else text)
+        return self._map(lambda text: line if text.startswith("c=") else text)
 
     def with_origin_address(self, address: str) -> SessionDescription:
         """The o= line names this address; its user, id and version stay (RFC 8866, 5.2)."""
-        return self._map(lambda _, text: _origin(text, address) if text.startswith("o=") else text)
+        return self._map(lambda text: _origin(text, address) if text.startswith("o=") else text)
 
     def without_attributes(self, *names: str) -> SessionDescription:
-        """Drop every a= line of these names: those that tell of addresses (source-filter, rtcp, candidate)."""
-        kept = [raw for raw in self.raw_lines if not any(_is_attribute(raw.rstrip("\r\n"), name) for name in names)]
+        """Drop every a= line of these names: for those that tell of addresses (source-filter, rtcp, candidate)."""
+        kept = (raw for raw in self.raw_lines if not any(_is_attribute(_text(raw), name) for name in names))
         return SessionDescription(raw_lines=tuple(kept))
 
-    def _stripped(self) -> list[str]:
-        return [line.rstrip("\r\n") for line in self.raw_lines]
-
-    def _numbered(self) -> Iterator[tuple[int | None, str]]:
-        """Each line with the number of its medium; None before the first."""
-        at: int | None = None
-        for line in self._stripped():
+    def _sections(self) -> list[list[str]]:
+        """Raw lines of the session, then of each medium."""
+        sections: list[list[str]] = [[]]
+        for line in self.raw_lines:
             if line.startswith("m="):
-                at = 0 if at is None else at + 1
-            yield at, line
-
-    def _section(self, media: int | None) -> tuple[str, ...]:
-        return tuple(line for at, line in self._numbered() if at == media)
+                sections.append([])
+            sections[-1].append(line)
+        return sections
 
     def _line_end(self) -> str:
         return "\n" if self.raw_lines and not self.raw_lines[0].endswith("\r\n") else "\r\n"
 
-    def _map(self, change: Callable[[int | None, str], str]) -> SessionDescription:
-        """Lines replaced by what `change` makes of them; their line ends stay."""
-        lines = [
-            raw if (new := change(at, text)) == text else new + raw[len(text) :]
-            for raw, (at, text) in zip(self.raw_lines, self._numbered(), strict=True)
-        ]
-        return SessionDescription(raw_lines=tuple(lines))
+    def _map(self, change: Callable[[str], str]) -> SessionDescription:
+        return SessionDescription(raw_lines=tuple(_replace(raw, change(_text(raw))) for raw in self.raw_lines))
+
+
+def _text(raw: str) -> str:
+    return raw.rstrip("\r\n")
+
+
+def _texts(section: list[str]) -> tuple[str, ...]:
+    return tuple(_text(raw) for raw in section)
+
+
+def _replace(raw: str, text: str) -> str:
+    """This text with the line end of `raw`."""
+    return text + raw[len(_text(raw)) :]
+
+
+def _with_control(section: list[str], line: str, line_end: str) -> list[str]:
+    replaced = [_replace(raw, line) if _is_attribute(_text(raw), "control") else raw for raw in section]
+    if replaced != section or line in _texts(section):
+        return replaced
+    end = len(section)
+    while end and not section[end - 1].strip():
+        end -= 1
+    before = [raw if raw.endswith("\n") else raw + line_end for raw in section[:end]]
+    return [*before, line + line_end, *section[end:]]
 
 
 def _is_attribute(line: str, name: str) -> bool:

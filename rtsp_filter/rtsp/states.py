@@ -50,13 +50,3 @@ def next_state(state: State, method: str) -> State:
         return TRANSITIONS[state, Method(method)]
     except (KeyError, ValueError):
         raise StateError(f"{method} is not valid in state {state.value}") from None
-
-
-def render_transitions() -> str:
-    """The table as Markdown, one row a state and one column a method."""
-    methods = list(dict.fromkeys(method for _, method in TRANSITIONS))
-    rows = [["state", *methods], ["---"] * (len(methods) + 1)]
-    for state in State:
-        after = (TRANSITIONS.get((state, method)) for method in methods)
-        rows.append([state.value, *(found.value if found else "455" for found in after)])
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
