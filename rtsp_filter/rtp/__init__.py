@@ -1,5 +1,6 @@
 """RTP without I/O: packets, control packets, reception statistics, payload formats and the bundled clip."""
 
+from rtsp_filter.rtp import clock
 from rtsp_filter.rtp.clip import AccessUnit, Clip, ClipTrack
 from rtsp_filter.rtp.errors import RTPError
 from rtsp_filter.rtp.packet import HeaderExtension, RTPHeader, RTPPacket, build_header, parse_header
@@ -52,6 +53,7 @@ __all__ = [
     "SourceDescriptionChunk",
     "XRBlock",
     "build_header",
+    "clock",
     "parse_compound",
     "parse_header",
     "serialize_compound",

@@ -7,7 +7,7 @@ INTERVAL = 1.0
 
 
 class BitRate:
-    """Bits a second over the last full interval, or over what there is of the first."""
+    """Bits over the last full interval; while the first one runs, what has come of it."""
 
     __slots__ = ("_bytes", "_rate", "_start")
 
@@ -33,4 +33,5 @@ class BitRate:
         elapsed = now - self._start
         if self._rate is not None and elapsed < INTERVAL:
             return self._rate
-        return self._bytes * 8 / elapsed if elapsed > 0 else 0.0
+        # One burst just after the start is no bit rate.
+        return self._bytes * 8 / max(elapsed, INTERVAL)

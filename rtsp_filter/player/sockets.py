@@ -1,0 +1,105 @@
+"""UDP port pairs to receive on: RTP at an even port, RTCP at the next one (RFC 3550, section 11)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from rtsp_filter.rtsp import Pair
+
+RECEIVE_BUFFER = 4 << 20
+"""Bytes asked of the kernel, which may grant fewer: a key frame at camera speed is a burst of hundreds of packets."""
+
+ATTEMPTS = 100
+"""Free even ports with a free neighbour are found in two or three; a hundred means that there are none."""
+
+DATAGRAMS_PER_TURN = 64
+"""Read in one go, so that a burst costs one turn of the event loop, and no socket starves the others."""
+
+LARGEST_DATAGRAM = 65_536
+
+Receive = Callable[[bytes, float], None]
+Address = tuple[Any, ...]
+"""What the socket module calls an address: host, port, and for IPv6 flow and scope."""
+
+
+class PortPair:
+    """Two bound sockets of one track. Call `close` when done."""
+
+    def __init__(self, family: socket.AddressFamily, local: Address) -> None:
+        """Raises OSError when no pair is free at `local`, whose port is ignored."""
+        self._rtp, self._rtcp = _open_pair(family, local)
+        self.ports = Pair(self._rtp.getsockname()[1], self._rtcp.getsockname()[1])
+        self._peer: Address | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop, *, rtp: Receive, rtcp: Receive) -> None:
+        """Hand over datagrams, with the loop's time, from now on."""
+        self._loop = loop
+        loop.add_reader(self._rtp.fileno(), self._read, self._rtp, rtp, loop.time)
+        loop.add_reader(self._rtcp.fileno(), self._read_rtcp, rtcp, loop.time)
+
+    def send_rtcp_to(self, peer: Address) -> None:
+        """Where reports go. Without this call they go to where the first RTCP datagram came from."""
+        self._peer = peer
+
+    def send_rtcp(self, datagram: bytes) -> None:
+        """Send a report; one that cannot be sent is lost, as any datagram may be."""
+        if self._peer is None:
+            return
+        try:
+            self._rtcp.sendto(datagram, self._peer)
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Stop receiving and free the ports."""
+        for sock in (self._rtp, self._rtcp):
+            if self._loop is not None:
+                self._loop.remove_reader(sock.fileno())
+            sock.close()
+
+    def _read(self, sock: socket.socket, receive: Receive, clock: Callable[[], float]) -> None:
+        now = clock()
+        for _ in range(DATAGRAMS_PER_TURN):
+            try:
+                datagram = sock.recv(LARGEST_DATAGRAM)
+            except OSError:
+                # Nothing more to read, or an ICMP error of something we sent.
+                return
+            receive(datagram, now)
+
+    def _read_rtcp(self, receive: Receive, clock: Callable[[], float]) -> None:
+        try:
+            datagram, sender = self._rtcp.recvfrom(LARGEST_DATAGRAM)
+        except OSError:
+            return
+        self._peer = self._peer or sender
+        receive(datagram, clock())
+
+
+def _open_pair(family: socket.AddressFamily, local: Address) -> tuple[socket.socket, socket.socket]:
+    for _ in range(ATTEMPTS):
+        first = _bind(family, local, 0)
+        port = first.getsockname()[1]
+        try:
+            second = _bind(family, local, port ^ 1)
+        except OSError:
+            first.close()
+            continue
+        return (second, first) if port % 2 else (first, second)
+    raise OSError(f"no free pair of UDP ports at {local[0]}")
+
+
+def _bind(family: socket.AddressFamily, local: Address, port: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        sock.bind((local[0], port, *local[2:]))
+    except OSError:
+        sock.close()
+        raise
+    return sock
