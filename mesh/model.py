@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
+# The group of our documents, and the name under which xDS metadata of ours is kept.
+GROUP = "mediastreamingmesh.io"
+
 
 class MeshError(Exception):
     """A mesh that cannot be built; the message names the objects at fault."""

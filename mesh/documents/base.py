@@ -13,9 +13,6 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-GROUP = "mediastreamingmesh.io"
-API_VERSION = f"{GROUP}/v1alpha1"
-
 # Kubernetes object names: RFC 1123 subdomains of at most 253 characters, and labels of at most 63.
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import re2
-
 from mesh.documents.backend import Backend
 from mesh.documents.problems import FieldPath
 from mesh.documents.rtsp_route import BackendKind, BackendRef, PathModifier, RoutePathMatch, RouteRule, RTSPRoute
 from mesh.model import PathMatchType, PathRewriteType
+from mesh.regex import compile_regex
 
 Finding = tuple[FieldPath, str]
-
-# RE2 prints what it cannot compile; the error says it once more.
-_QUIET = re2.Options()
-_QUIET.log_errors = False
 
 # Sequences that make two spellings of one path (Gateway API forbids them too).
 _AMBIGUOUS = ("//", "/./", "/../", "%2f", "%2F", "#", "?")
@@ -55,16 +50,11 @@ def _check_rule(rule: RouteRule, at: FieldPath) -> Iterator[Finding]:
 def _check_match(match: RoutePathMatch, at: FieldPath) -> Iterator[Finding]:
     if match.type is PathMatchType.REGULAR_EXPRESSION:
         try:
-            re2.compile(match.value, _QUIET)
-        except re2.error as error:
-            yield at, f"not an RE2 regular expression: {_text(error)}"
+            compile_regex(match.value)
+        except ValueError as error:
+            yield at, str(error)
     else:
         yield from _check_path(match.value, at)
-
-
-def _text(error: Exception) -> str:
-    reason = error.args[0] if error.args else ""
-    return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
 
 
 def _check_path(value: str, at: FieldPath) -> Iterator[Finding]:

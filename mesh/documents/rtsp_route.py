@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mesh.documents.base import GROUP, DocumentModel, HostnameText, LabelText, ObjectMeta, ObjectNameText, Port
-from mesh.model import PathMatchType, PathRewriteType
+from mesh.documents.base import DocumentModel, HostnameText, LabelText, ObjectMeta, ObjectNameText, Port
+from mesh.model import GROUP, PathMatchType, PathRewriteType
 
 # Bounds of Gateway API, which keep an object small enough for a cluster to check.
 MAX_HOSTNAMES = 16

@@ -1,0 +1,84 @@
+"""The account of a routing decision, in plain words: what was looked at, what fitted, what did not, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rtsp_filter.route_matching import RouteEntry, VirtualHost, find_route, has_dot_segments
+
+if TYPE_CHECKING:
+    from rtsp_filter.routing import Decision, NoRoute, RouteTable
+
+# Sentences about routes that did not match; a reader who needs more has the list of routes.
+MAX_MISSES = 50
+
+
+def explain(
+    table: RouteTable, host: str, virtual_host: VirtualHost | None, path: str, answer: Decision | NoRoute
+) -> Iterator[str]:
+    """One sentence for each step from the question (`host`, `path` without query) to `answer`."""
+    yield _about_host(table, host, virtual_host)
+    if virtual_host is None:
+        return
+    if has_dot_segments(path):
+        yield f'The path "{path}" has "." or ".." as an element; no route is followed with such a path.'
+        return
+    route = find_route(virtual_host, path)
+    yield from _about_routes(virtual_host, route, path)
+    if route is not None:
+        yield from _about_clusters(table, route)
+        yield from _about_answer(table, route, path, answer)
+
+
+def _about_host(table: RouteTable, host: str, found: VirtualHost | None) -> str:
+    others = [item.name for item in table.hosts.virtual_hosts if item is not found]
+    if found is None:
+        return f'No virtual host is for "{host}"; there are: {_some(others)}.'
+    rest = f"; others are less specific or for other hosts: {_some(others)}" if others else ""
+    return f'For the host "{host}" the virtual host {found.name} applies (domains: {_some(found.domains)}){rest}.'
+
+
+def _about_routes(virtual_host: VirtualHost, winner: RouteEntry | None, path: str) -> Iterator[str]:
+    routes = virtual_host.routes
+    tried = routes.index(winner) if winner is not None else len(routes)
+    for route in routes[: min(tried, MAX_MISSES)]:
+        yield f'Route {route.name} does not match: it wants a path that {route.match}, not "{path}".'
+    if tried > MAX_MISSES:
+        yield f"{tried - MAX_MISSES} more routes do not match."
+    if winner is None:
+        yield f'No route of virtual host {virtual_host.name} matches the path "{path}".'
+        return
+    left = len(routes) - tried - 1
+    rest = f" Routes after it, not looked at: {left}." if left else ""
+    yield f'Route {winner.name} matches: the path "{path}" {winner.match}.{rest}'
+
+
+def _about_clusters(table: RouteTable, route: RouteEntry) -> Iterator[str]:
+    total = sum(share.weight for share in route.clusters)
+    for share in route.clusters:
+        endpoints = len(table.endpoints(share.name))
+        known = "" if share.name in table.clusters else " (this cluster is not known)"
+        yield (
+            f"Backend {share.name} has weight {share.weight} of {total} ({100 * share.weight / total:.3g} %) "
+            f"and {endpoints} endpoint(s){known}."
+        )
+
+
+def _about_answer(table: RouteTable, route: RouteEntry, path: str, answer: Decision | NoRoute) -> Iterator[str]:
+    if not hasattr(answer, "upstream"):
+        yield f"There is nowhere to go: {answer.message}."
+        return
+    upstream = answer.upstream
+    if route.rewrite is not None:
+        yield f'The rewrite ({route.rewrite}) makes "{route.rewritten(path)}" of the path "{path}".'
+    base = f', its base path "{upstream.base_path}" in front' if upstream.base_path else ""
+    yield (
+        f"Chosen: endpoint {upstream.name} at {upstream.address}, port {upstream.port}; "
+        f'it is asked for "{upstream.path}"{base}.'
+    )
+
+
+def _some(names: list[str] | tuple[str, ...]) -> str:
+    shown = ", ".join(names[:MAX_MISSES]) or "none"
+    return shown if len(names) <= MAX_MISSES else f"{shown} and {len(names) - MAX_MISSES} more"

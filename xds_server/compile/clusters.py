@@ -1,0 +1,63 @@
+"""A backend as Envoy resources: one Cluster named `namespace/name`, and its endpoints.
+
+Endpoints with IP addresses travel as EDS, so that a change of them changes nothing else. A host name cannot (EDS takes
+IP addresses only): such a cluster is STRICT_DNS and carries its endpoints itself.
+
+What RTSP needs to know of an endpoint and Envoy has no field for (its name, the path in front of every path, the
+transport: all strings) is metadata under `mediastreamingmesh.io`.
+
+Envoy API: config.cluster.v3.Cluster, config.endpoint.v3.ClusterLoadAssignment.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any
+
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import address_pb2, base_pb2, config_source_pb2
+from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
+from google.protobuf import struct_pb2
+
+from mesh.model import GROUP, Backend, Endpoint
+
+
+def compile_backend(backend: Backend) -> list[Any]:
+    """The Cluster of a backend and, if its endpoints travel on their own, its ClusterLoadAssignment."""
+    name = str(backend.name)
+    assignment = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
+    if backend.endpoints:
+        assignment.endpoints.add().lb_endpoints.extend(map(_lb_endpoint, backend.endpoints))
+    if all(map(_has_ip_address, backend.endpoints)):
+        return [_eds_cluster(name), assignment]
+    return [_dns_cluster(name, assignment)]
+
+
+def _eds_cluster(name: str) -> Any:
+    cluster = cluster_pb2.Cluster(name=name, type=cluster_pb2.Cluster.EDS)
+    source = cluster.eds_cluster_config.eds_config
+    source.ads.SetInParent()
+    source.resource_api_version = config_source_pb2.V3
+    return cluster
+
+
+def _dns_cluster(name: str, assignment: Any) -> Any:
+    return cluster_pb2.Cluster(name=name, type=cluster_pb2.Cluster.STRICT_DNS, load_assignment=assignment)
+
+
+def _has_ip_address(endpoint: Endpoint) -> bool:
+    try:
+        ip_address(endpoint.address)
+    except ValueError:
+        return False
+    return True
+
+
+def _lb_endpoint(endpoint: Endpoint) -> Any:
+    address = address_pb2.SocketAddress(address=endpoint.address, port_value=endpoint.port)
+    facts = struct_pb2.Struct()
+    facts.update({"name": endpoint.name, "path": endpoint.path, "transport": endpoint.transport.value})
+    return endpoint_components_pb2.LbEndpoint(
+        endpoint=endpoint_components_pb2.Endpoint(address=address_pb2.Address(socket_address=address)),
+        metadata=base_pb2.Metadata(filter_metadata={GROUP: facts}),
+    )

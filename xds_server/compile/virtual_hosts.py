@@ -1,0 +1,131 @@
+"""Routes → Envoy's virtual hosts, in the order in which Gateway API wants them tried.
+
+Envoy takes the one virtual host with the most specific domain and in it the first route that matches. Gateway API goes
+on with less specific hostnames when no rule of the most specific one matches. So each virtual host lists first the
+routes of its own hostname and after them the routes of every hostname that covers it.
+
+Within one hostname: Exact, then RegularExpression, then PathPrefix from long to short; equal ones by the route's name.
+
+Envoy API: config.route.v3.VirtualHost, RouteMatch, RouteAction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from envoy.config.route.v3 import route_components_pb2
+
+from mesh.model import PathMatch, PathMatchType, PathRewrite, PathRewriteType, Route, Rule, WeightedBackend
+from mesh.regex import quote
+
+ANY_HOST = "*"
+_RANK = {PathMatchType.EXACT: 0, PathMatchType.REGULAR_EXPRESSION: 1, PathMatchType.PATH_PREFIX: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRoute:
+    """A route's hostnames, and its Envoy routes with the keys that order them."""
+
+    hostnames: tuple[str, ...]
+    entries: tuple[tuple[tuple[Any, ...], Any], ...]
+
+
+def compile_route(route: Route) -> CompiledRoute:
+    """The Envoy routes of one route: one for each match of each rule, named `namespace/route/rule`."""
+    entries = []
+    for rule_index, rule in enumerate(route.rules):
+        for match_index, match in enumerate(rule.matches):
+            order = (_RANK[match.type], -_length(match), str(route.name), rule_index, match_index)
+            entries.append((order, _envoy_route(f"{route.name}/{rule.name}", rule, match)))
+    return CompiledRoute(route.hostnames or (ANY_HOST,), tuple(entries))
+
+
+def virtual_hosts(routes: Iterable[CompiledRoute]) -> Iterator[Any]:
+    """One VirtualHost for each hostname that any route has."""
+    by_host: dict[str, list[CompiledRoute]] = {}
+    for route in routes:
+        for host in dict.fromkeys(route.hostnames):
+            by_host.setdefault(host, []).append(route)
+    for host in sorted(by_host):
+        virtual_host = route_components_pb2.VirtualHost(name=host, domains=[host])
+        virtual_host.routes.extend(_routes_for(host, by_host))
+        yield virtual_host
+
+
+def _routes_for(host: str, by_host: dict[str, list[CompiledRoute]]) -> Iterator[Any]:
+    seen: set[int] = set()
+    for candidate in covering(host):
+        group = [route for route in by_host.get(candidate, ()) if id(route) not in seen]
+        seen.update(map(id, group))
+        entries = (entry for route in group for entry in route.entries)
+        yield from (message for _, message in sorted(entries, key=lambda entry: entry[0]))
+
+
+def covering(host: str) -> Iterator[str]:
+    """Hostnames whose routes also apply to `host`, itself first, from the most specific to `*`."""
+    yield host
+    if host == ANY_HOST:
+        return
+    labels = host.removeprefix("*.").split(".")
+    for index in range(1, len(labels)):
+        yield "*." + ".".join(labels[index:])
+    yield ANY_HOST
+
+
+def _envoy_route(name: str, rule: Rule, match: PathMatch) -> Any:
+    route = route_components_pb2.Route(name=name, match=_route_match(match))
+    _set_clusters(route.route, rule.backends)
+    if rule.rewrite is not None:
+        _set_rewrite(route.route, match, rule.rewrite)
+    return route
+
+
+def _length(match: PathMatch) -> int:
+    return len(_prefix(match)) if match.type is PathMatchType.PATH_PREFIX else 0
+
+
+def _prefix(match: PathMatch) -> str:
+    """The prefix without the slash at its end, which means nothing: "/a/" matches what "/a" matches."""
+    return match.value.rstrip("/")
+
+
+def _route_match(match: PathMatch) -> Any:
+    if match.type is PathMatchType.EXACT:
+        return route_components_pb2.RouteMatch(path=match.value)
+    if match.type is PathMatchType.REGULAR_EXPRESSION:
+        return route_components_pb2.RouteMatch(safe_regex={"regex": match.value})
+    if _prefix(match) == "":
+        return route_components_pb2.RouteMatch(prefix="/")
+    return route_components_pb2.RouteMatch(path_separated_prefix=_prefix(match))
+
+
+def _set_clusters(action: Any, backends: tuple[WeightedBackend, ...]) -> None:
+    if len(backends) == 1:
+        action.cluster = str(backends[0].backend)
+        return
+    for backend in backends:
+        share = action.weighted_clusters.clusters.add(name=str(backend.backend))
+        share.weight.value = backend.weight
+
+
+def _set_rewrite(action: Any, match: PathMatch, rewrite: PathRewrite) -> None:
+    if rewrite.type is PathRewriteType.REPLACE_FULL_PATH:
+        _replace(action, "^.*$", rewrite.value)
+        return
+    prefix, replacement = _prefix(match), rewrite.value.rstrip("/")
+    if prefix == replacement:
+        return
+    if prefix == "":
+        action.prefix_rewrite = f"{replacement}/"
+    elif replacement == "":
+        # prefix_rewrite "/" would make "//b" of "/a/b".
+        _replace(action, f"^{quote(prefix)}/*", "/")
+    else:
+        action.prefix_rewrite = replacement
+
+
+def _replace(action: Any, pattern: str, text: str) -> None:
+    action.regex_rewrite.pattern.regex = pattern
+    action.regex_rewrite.substitution = text.replace("\\", "\\\\")
