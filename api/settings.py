@@ -1,0 +1,211 @@
+"""Settings of a mesh: one frozen group, from options, environment and file.
+
+Options win over the environment (`MSM_RTSP=…`), which wins over the file (`--config`, YAML or TOML, the fields' own
+names), which wins over the defaults. Whatever is wrong is said with the place that it comes from.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
+
+from api.addresses import HostPort, PortRange
+from xds_server.relays.slots import SlotLayout
+
+__all__ = ["HostPort", "LogFormat", "LogLevel", "MeshSettings", "PortRange", "SettingsError", "load_settings"]
+
+ENVIRONMENT_PREFIX = "MSM_"
+# More event loops than this share one machine's caches for nothing; each costs every listener once more.
+MAX_DEFAULT_WORKERS = 4
+MAX_WORKERS = 64
+# RFC 2326 section 12.37 makes 60 s the custom. Below 5 s one lost packet ends a session; beyond a day none ever ends.
+DEFAULT_SESSION_TIMEOUT = 60
+MIN_SESSION_TIMEOUT = 5
+MAX_SESSION_TIMEOUT = 86_400
+# A settings file has some fifteen lines.
+MAX_FILE_BYTES = 1 << 20
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used: one line for each problem, with the option, variable or file that is to blame."""
+
+
+class LogFormat(StrEnum):
+    """How log lines look: for people, or one JSON object each."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """The least important lines that are still written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _host_port(value: object) -> object:
+    return HostPort.parse(value) if isinstance(value, str) else value
+
+
+def _port_range(value: object) -> object:
+    return PortRange.parse(value) if isinstance(value, str) else value
+
+
+def _split_on(separator: str | None) -> BeforeValidator:
+    def split(value: object) -> object:
+        return tuple(part for part in value.split(separator) if part) if isinstance(value, str) else value
+
+    return BeforeValidator(split)
+
+
+def _default_workers() -> int:
+    return min(MAX_DEFAULT_WORKERS, os.cpu_count() or 1)
+
+
+def _default_rtsp_node() -> str:
+    return f"rtsp-{socket.gethostname()}"
+
+
+Listen = Annotated[HostPort, BeforeValidator(_host_port)]
+NodeId = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class MeshSettings(BaseSettings):
+    """What a mesh listens on, serves and is called. Lists in the environment are one text, as their field says."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+    )
+
+    rtsp: Listen = Field(
+        default=HostPort(host="127.0.0.1", port=8554),
+        description="HOST:PORT (TCP) where players connect to.",
+    )
+    api: Listen = Field(
+        default=HostPort(host="127.0.0.1", port=8080),
+        description="HOST:PORT (TCP) of the REST API.",
+    )
+    xds: Listen = Field(
+        default=HostPort(host="127.0.0.1", port=18000),
+        description="HOST:PORT (TCP) of the control plane's gRPC: xDS and relays.",
+    )
+    media_ports: Annotated[PortRange, NoDecode, BeforeValidator(_port_range)] = Field(
+        default=PortRange(20000, 23999),
+        description="FIRST-LAST: the UDP ports of media, four for each track of each session.",
+    )
+    media_address: Annotated[tuple[str, ...], NoDecode, _split_on(",")] = Field(
+        default=("127.0.0.1",),
+        description="Addresses of media: one IPv4, one IPv6 or both, with a comma between them in the environment.",
+    )
+    route: Annotated[tuple[str, ...], NoDecode, _split_on(None)] = Field(
+        default=(),
+        description="PATH=URL: cameras by path, with spaces between them in the environment.",
+    )
+    files: Annotated[tuple[Path, ...], NoDecode, _split_on(os.pathsep)] = Field(
+        default=(),
+        description=f'Files and folders of documents, with "{os.pathsep}" between them in the environment.',
+    )
+    media_node: NodeId = Field(default="envoy", description="Node id of the media proxy (Envoy).")
+    rtsp_node: NodeId = Field(
+        default_factory=_default_rtsp_node,
+        description="Node id of this RTSP proxy, unique in the mesh; by default made of the host's name.",
+    )
+    envoy_workers: int = Field(
+        default_factory=_default_workers,
+        ge=1,
+        le=MAX_WORKERS,
+        description=f"Worker threads of Envoy; by default one for each processor, {MAX_DEFAULT_WORKERS} at most.",
+    )
+    session_timeout: int = Field(
+        default=DEFAULT_SESSION_TIMEOUT,
+        ge=MIN_SESSION_TIMEOUT,
+        le=MAX_SESSION_TIMEOUT,
+        description="Seconds without a sign of life after which a player's session ends.",
+    )
+    log_format: LogFormat = Field(default=LogFormat.CONSOLE, description="console for people, json for collectors.")
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error.")
+
+    @field_validator("media_ports")
+    @classmethod
+    def _check_media_ports(cls, value: PortRange) -> PortRange:
+        SlotLayout(first_port=value.first, last_port=value.last)  # says what is wrong with a range, if anything is
+        return value
+
+    @field_validator("media_address")
+    @classmethod
+    def _check_media_address(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        addresses = [ipaddress.ip_address(text) for text in value]
+        if not addresses or len({address.version for address in addresses}) != len(addresses):
+            raise ValueError("media needs one IPv4 address, one IPv6 address, or one of each")
+        return tuple(str(address) for address in addresses)
+
+
+def load_settings(config: Path | None = None, options: Mapping[str, object] | None = None) -> MeshSettings:
+    """The settings of `options` (fields that are not None), environment and file. Raises SettingsError."""
+    file = read_settings_file(config) if config is not None else {}
+    environment = EnvSettingsSource(MeshSettings)()
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    try:
+        return MeshSettings(**{**file, **environment, **given})
+    except ValidationError as error:
+        places = (
+            *((name, option_name(name)) for name in given),
+            *((name, ENVIRONMENT_PREFIX + name.upper()) for name in environment),
+            *((name, f"{config}: {name}") for name in file),
+        )
+        raise SettingsError("\n".join(_sentences(error, places))) from None
+
+
+def option_name(field: str) -> str:
+    """The command-line option of a field."""
+    return {"files": "-f"}.get(field, "--" + field.replace("_", "-"))
+
+
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """The fields of a settings file. Raises SettingsError."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise SettingsError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
+        text = data.decode()
+        content = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from None
+    except (ValueError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(content, dict | None) or not all(isinstance(key, str) for key in content or ()):
+        raise SettingsError(f"{path}: a settings file is a mapping of names to values, for example rtsp: 0.0.0.0:8554")
+    return content or {}
+
+
+def _sentences(error: ValidationError, places: tuple[tuple[str, str], ...]) -> list[str]:
+    blame: dict[str, str] = {}
+    for name, place in places:
+        blame.setdefault(name, place)
+    return [_sentence(problem, blame) for problem in error.errors(include_url=False)]
+
+
+def _sentence(problem: Any, blame: Mapping[str, str]) -> str:
+    name = str(problem["loc"][0])
+    place = blame.get(name, name)
+    if problem["type"] == "extra_forbidden":
+        return f"{place}: there is no such setting; known are {', '.join(MeshSettings.model_fields)}"
+    return f"{place}: {problem['msg'].removeprefix('Value error, ')}"
