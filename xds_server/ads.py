@@ -22,8 +22,8 @@ from xds_server.subscription import (
     Fault,
     Node,
     StreamCore,
-    StreamObserver,
     StreamError,
+    StreamObserver,
     XdsProtocol,
     node_of,
 )

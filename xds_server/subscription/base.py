@@ -199,14 +199,17 @@ class Subscription(ABC):
         self._forget([name for name in {n: None for part in held for n in part} if name not in self.names])
 
     def _forget(self, names: Iterable[str]) -> None:
-        """The client no longer has these, nor wants them."""
+        """The client neither has these any more nor wants them."""
+        lost: dict[str, str | None] = {}
         for name in names:
-            self.versions.pop(name, None)
+            if self.versions.pop(name, None) is not None:
+                lost[name] = None
             self.rejections.pop(name, None)
             self._updates.pop(name, None)
             self._removals.pop(name, None)
             self._forced.discard(name)
             self._suspects.drop(name)
+        self._report(lost)
 
     def _force(self, names: Iterable[str]) -> None:
         """Answer for these names whatever the client has already."""

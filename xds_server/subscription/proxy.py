@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class XdsProtocol(Enum):
@@ -32,12 +32,13 @@ class SyncState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """Who a proxy says it is (envoy.config.core.v3.Node)."""
+    """Who a proxy says it is (envoy.config.core.v3.Node). `metadata` is JSON-like data of its bootstrap."""
 
     id: str
     cluster: str
     user_agent: str = ""
     user_agent_version: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ class StreamObserver(Protocol):
         """The stream is gone."""
 
     def resources_acknowledged(self, proxy: ConnectedProxy, type_url: str, versions: Mapping[str, str | None]) -> None:
-        """The proxy now has these versions, by name; None: it has removed the resource.
+        """The proxy now has these versions, by name; None: it has removed the resource or let go of it.
 
         Also told when the proxy turns out to have already what the cache holds.
         """

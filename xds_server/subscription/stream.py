@@ -15,6 +15,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+from google.protobuf import json_format
+
 from xds_server.cache import ResourceCache
 from xds_server.resources import resource_type
 from xds_server.subscription.base import Contents, Journal
@@ -66,6 +68,7 @@ def node_of(message: Any) -> Node:
         cluster=message.cluster,
         user_agent=message.user_agent_name,
         user_agent_version=version,
+        metadata=json_format.MessageToDict(message.metadata),
     )
 
 

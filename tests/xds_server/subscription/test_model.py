@@ -1,0 +1,326 @@
+"""Random walks of the server core against model clients.
+
+A client subscribes, unsubscribes, answers late, refuses content, sends stale nonces and reconnects with what it
+remembers, while the cache changes. Once it has answered everything it holds exactly what the cache says, and it was
+never sent, without a reason, what it had already.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from envoy.service.discovery.v3 import discovery_pb2
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from xds_server.cache import ResourceCache
+from xds_server.resources import CLUSTER, ENDPOINT, Resource, ResourceType
+from xds_server.subscription import Node, StreamCore, XdsProtocol
+
+NAMES = ["a", "b", "c", "d"]
+KINDS = [CLUSTER, ENDPOINT]
+BAD = "bad"
+"""Clients refuse resources of this version."""
+
+names = st.sampled_from(NAMES)
+kinds = st.sampled_from(KINDS)
+versions = st.sampled_from(["1", "2", "3", BAD])
+
+
+class Client:
+    """What both model clients share: a connection, and per type what was asked for and what is held."""
+
+    def __init__(self, cache: ResourceCache) -> None:
+        self.cache = cache
+        self.names: dict[ResourceType, set[str]] = {kind: set() for kind in KINDS}
+        self.wildcard: dict[ResourceType, bool] = dict.fromkeys(KINDS, False)
+        self.has: dict[ResourceType, dict[str, str]] = {kind: {} for kind in KINDS}
+        self.streams = 0
+        self.core: StreamCore | None = None
+
+    protocol: XdsProtocol
+
+    def connect(self) -> None:
+        if self.core is not None:
+            self.core.close()
+        self.streams += 1
+        self.woken = False
+        self.inbox: deque[bytes] = deque()
+        self.core = StreamCore(
+            stream_id=str(self.streams),
+            cache=self.cache,
+            observer=self,
+            protocol=self.protocol,
+            node=Node(id="n", cluster="c"),
+            peer="",
+            connected_at=0.0,
+            wake=self.wake,
+        )
+
+    def covers(self, kind: ResourceType, name: str) -> bool:
+        return self.wildcard[kind] or name in self.names[kind]
+
+    def wake(self) -> None:
+        self.woken = True
+
+    def send(self, request: Any) -> None:
+        assert self.core is not None
+        self.core.receive(request)
+        self.woken = True
+        self.pump()
+
+    def pump(self) -> None:
+        """What the shell does: ask the core for responses only when it was woken."""
+        assert self.core is not None
+        while self.woken:
+            self.woken = False
+            self.inbox.extend(self.core.next_responses())
+
+    def proxy_connected(self, proxy: Any) -> None: ...
+    def proxy_disconnected(self, proxy: Any) -> None: ...
+    def resources_rejected(self, proxy: Any, type_url: str, names: Any, message: str) -> None: ...
+    def resources_acknowledged(self, proxy: Any, type_url: str, versions: Any) -> None: ...
+
+
+def kind_of(type_url: str) -> ResourceType:
+    return next(kind for kind in KINDS if kind.type_url == type_url)
+
+
+class DeltaClient(Client):
+    protocol = XdsProtocol.DELTA
+
+    def __init__(self, cache: ResourceCache) -> None:
+        super().__init__(cache)
+        self.reasons: dict[ResourceType, dict[str, int]] = {kind: {} for kind in KINDS}
+
+    def expect(self, kind: ResourceType, names: Iterable[str]) -> None:
+        """These may come although they are held: once with what is under way already, and once for the reason."""
+        self.reasons[kind].update(dict.fromkeys(names, 2))
+
+    def start(self) -> None:
+        self.connect()
+        for kind in KINDS:
+            request = discovery_pb2.DeltaDiscoveryRequest(
+                type_url=kind.type_url, initial_resource_versions=self.has[kind]
+            )
+            request.resource_names_subscribe.extend(sorted(self.names[kind]))
+            if self.wildcard[kind]:
+                request.resource_names_subscribe.append("*")
+            elif kind.legacy_wildcard and not self.names[kind]:
+                self.wildcard[kind] = True
+            self.reasons[kind] = {}
+            self.send(request)
+
+    def subscribe(self, kind: ResourceType, name: str) -> None:
+        self.expect(kind, [name])
+        self.names[kind].add(name)
+        self.send(discovery_pb2.DeltaDiscoveryRequest(type_url=kind.type_url, resource_names_subscribe=[name]))
+
+    def unsubscribe(self, kind: ResourceType, name: str) -> None:
+        if self.wildcard[kind] and name in self.names[kind]:
+            self.expect(kind, [name])
+        self.names[kind].discard(name)
+        if not self.wildcard[kind]:
+            self.has[kind].pop(name, None)
+        self.send(discovery_pb2.DeltaDiscoveryRequest(type_url=kind.type_url, resource_names_unsubscribe=[name]))
+
+    def set_wildcard(self, kind: ResourceType, wildcard: bool) -> None:
+        request = discovery_pb2.DeltaDiscoveryRequest(type_url=kind.type_url)
+        if wildcard:
+            if self.wildcard[kind]:
+                self.expect(kind, NAMES)
+            request.resource_names_subscribe.append("*")
+        else:
+            request.resource_names_unsubscribe.append("*")
+            self.has[kind] = {n: v for n, v in self.has[kind].items() if n in self.names[kind]}
+        self.wildcard[kind] = wildcard
+        self.send(request)
+
+    def stale(self, kind: ResourceType) -> None:
+        self.send(discovery_pb2.DeltaDiscoveryRequest(type_url=kind.type_url, response_nonce="stale"))
+
+    def deliver(self) -> None:
+        response = discovery_pb2.DeltaDiscoveryResponse.FromString(self.inbox.popleft())
+        kind = kind_of(response.type_url)
+        received = {entry.name: entry.version for entry in response.resources}
+        assert len(received) == len(response.resources)
+        assert not set(received) & set(response.removed_resources)
+        answer = discovery_pb2.DeltaDiscoveryRequest(type_url=kind.type_url, response_nonce=response.nonce)
+        if BAD in received.values():
+            answer.error_detail.message = "refused"
+            self.expect(kind, received)
+        else:
+            self.apply(kind, received, list(response.removed_resources))
+        if kind is CLUSTER:
+            self.expect(ENDPOINT, received)
+        self.send(answer)
+
+    def apply(self, kind: ResourceType, received: dict[str, str], removed: list[str]) -> None:
+        has = self.has[kind]
+        for name, version in received.items():
+            if self.covers(kind, name):
+                reasons = self.reasons[kind].get(name, 0)
+                assert has.get(name) != version or reasons, f"{name} again for no reason"
+                self.reasons[kind][name] = max(0, reasons - 1)
+                has[name] = version
+        for name in removed:
+            has.pop(name, None)
+
+
+class SotwClient(Client):
+    protocol = XdsProtocol.SOTW
+
+    def start(self) -> None:
+        self.connect()
+        self.version = getattr(self, "version", dict.fromkeys(KINDS, ""))
+        self.nonce = dict.fromkeys(KINDS, "")
+        self.named = {kind: bool(self.names[kind]) for kind in KINDS}
+        for kind in KINDS:
+            self.request(kind)
+
+    def request(self, kind: ResourceType, error: str = "") -> None:
+        """State everything that is wanted; without a name or a star, what that means depends on what was asked."""
+        wanted = sorted(self.names[kind]) + ["*"] * self.wildcard[kind]
+        if not wanted and kind.legacy_wildcard and not self.named[kind]:
+            self.wildcard[kind] = True
+        self.named[kind] = self.named[kind] or bool(wanted)
+        self.has[kind] = {n: v for n, v in self.has[kind].items() if self.covers(kind, n)}
+        request = discovery_pb2.DiscoveryRequest(
+            type_url=kind.type_url,
+            resource_names=wanted,
+            response_nonce=self.nonce[kind],
+            version_info=self.version[kind],
+        )
+        if error:
+            request.error_detail.message = error
+        self.send(request)
+
+    def subscribe(self, kind: ResourceType, name: str) -> None:
+        self.names[kind].add(name)
+        self.request(kind)
+
+    def unsubscribe(self, kind: ResourceType, name: str) -> None:
+        self.names[kind].discard(name)
+        self.request(kind)
+
+    def set_wildcard(self, kind: ResourceType, wildcard: bool) -> None:
+        self.wildcard[kind] = wildcard
+        self.request(kind)
+
+    def stale(self, kind: ResourceType) -> None:
+        request = discovery_pb2.DiscoveryRequest(type_url=kind.type_url, response_nonce="stale")
+        self.send(request)
+
+    def deliver(self) -> None:
+        response = discovery_pb2.DiscoveryResponse.FromString(self.inbox.popleft())
+        kind = kind_of(response.type_url)
+        self.nonce[kind] = response.nonce
+        received = dict(entry.value.decode().split("=") for entry in response.resources)
+        assert len(received) == len(response.resources)
+        if BAD in received.values():
+            self.request(kind, error="refused")
+            return
+        self.version[kind] = response.version_info
+        covered = {name: version for name, version in received.items() if self.covers(kind, name)}
+        self.has[kind] = covered if kind.full_state else {**self.has[kind], **covered}
+        self.request(kind)
+
+
+class Walk(RuleBasedStateMachine):
+    client_type: type[Any] = DeltaClient
+
+    @initialize()
+    def begin(self) -> None:
+        self.cache = ResourceCache()
+        self.client = self.client_type(self.cache)
+        self.client.start()
+
+    @rule(kind=kinds, changes=st.dictionaries(names, versions, min_size=1))
+    def put(self, kind: ResourceType, changes: dict[str, str]) -> None:
+        self.cache.update(
+            upsert=[
+                Resource(kind.type_url, name, version, f"{name}={version}".encode(), warms=_warms(kind, name))
+                for name, version in changes.items()
+            ]
+        )
+
+    @rule(kind=kinds, name=names)
+    def remove(self, kind: ResourceType, name: str) -> None:
+        self.cache.update(remove=[(kind.type_url, name)])
+
+    @rule(kind=kinds, name=names)
+    def subscribe(self, kind: ResourceType, name: str) -> None:
+        self.client.subscribe(kind, name)
+
+    @rule(kind=kinds, name=names)
+    def unsubscribe(self, kind: ResourceType, name: str) -> None:
+        self.client.unsubscribe(kind, name)
+
+    @rule(kind=kinds, wildcard=st.booleans())
+    def set_wildcard(self, kind: ResourceType, wildcard: bool) -> None:
+        self.client.set_wildcard(kind, wildcard)
+
+    @rule(kind=kinds)
+    def send_a_stale_nonce(self, kind: ResourceType) -> None:
+        self.client.stale(kind)
+
+    @rule()
+    def answer_one(self) -> None:
+        self.client.pump()
+        if self.client.inbox:
+            self.client.deliver()
+
+    @rule()
+    def reconnect(self) -> None:
+        self.client.start()
+
+    @rule()
+    def settle(self) -> None:
+        self.client.pump()
+        for _ in range(200):
+            if not self.client.inbox:
+                break
+            self.client.deliver()
+        assert not self.client.inbox, "the exchange does not come to an end"
+        for kind in KINDS:
+            for name in NAMES:
+                self.assert_right(kind, name)
+
+    def assert_right(self, kind: ResourceType, name: str) -> None:
+        wanted = self.cache.get(kind.type_url, name)
+        has = self.client.has[kind].get(name)
+        if not self.client.covers(kind, name):
+            assert has is None
+        elif wanted is None:
+            assert has is None or (self.client.protocol is XdsProtocol.SOTW and not kind.full_state)
+        elif wanted.version != BAD:
+            assert has == wanted.version
+        else:
+            assert has != BAD
+
+    @invariant()
+    def at_most_one_response_per_type_waits(self) -> None:
+        if hasattr(self, "client"):
+            assert len(self.client.inbox) <= len(KINDS)
+
+    def teardown(self) -> None:
+        if hasattr(self, "client"):
+            self.settle()
+
+
+def _warms(kind: ResourceType, name: str) -> tuple[str, ...]:
+    return (name,) if kind is CLUSTER else ()
+
+
+class SotwWalk(Walk):
+    client_type = SotwClient
+
+
+TestIncrementalWalk = Walk.TestCase
+TestStateOfTheWorldWalk = SotwWalk.TestCase
+TestIncrementalWalk.settings = TestStateOfTheWorldWalk.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None
+)

@@ -1,0 +1,149 @@
+"""Several types on one stream: their order, their independence and their bounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from envoy.service.discovery.v3 import discovery_pb2
+
+from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource, resource_type
+from xds_server.subscription import Fault, StreamError, stream
+
+ALL = [LISTENER, ROUTE, ENDPOINT, CLUSTER]
+IN_ORDER = [kind.type_url for kind in (CLUSTER, ENDPOINT, LISTENER, ROUTE)]
+
+
+@pytest.fixture(params=["delta", "sotw"])
+def any_stream(request: pytest.FixtureRequest, delta: Any, sotw: Any) -> Any:
+    return {"delta": delta, "sotw": sotw}[request.param]
+
+
+def subscribe_all(client: Any, resource: Any, *names: str) -> None:
+    """A client that holds these names of every type."""
+    client.put(*(resource(kind, name) for kind in ALL for name in names))
+    for kind in ALL:
+        responses = client.ask(kind, *names)
+        while responses:
+            response = responses.pop(0)
+            responses += client.accept(resource_type(response.type_url), response, *names)
+
+
+def types(responses: list[Any]) -> list[str]:
+    return [response.type_url for response in responses]
+
+
+def test_additions_go_out_in_the_order_of_what_they_point_at(any_stream: Any, resource: Any) -> None:
+    subscribe_all(any_stream, resource, "a")
+    any_stream.put(*(resource(kind, "a", 1) for kind in ALL))
+    assert types(any_stream.read()) == IN_ORDER
+
+
+def test_listeners_and_routes_wait_until_every_cluster_has_been_sent(any_stream: Any, resource: Any) -> None:
+    subscribe_all(any_stream, resource, "a")
+    any_stream.put(resource(CLUSTER, "a", 1))
+    clusters, endpoints = any_stream.read()
+    any_stream.accept(ENDPOINT, endpoints, "a")
+    any_stream.put(resource(CLUSTER, "a", 2), resource(LISTENER, "a", 2), resource(ROUTE, "a", 2))
+    assert any_stream.read() == []
+    assert types(any_stream.accept(CLUSTER, clusters, "a")) == IN_ORDER
+
+
+def test_endpoints_do_not_wait_for_the_cluster_to_be_acknowledged(any_stream: Any, resource: Any) -> None:
+    subscribe_all(any_stream, resource, "a")
+    any_stream.put(resource(CLUSTER, "a", 1))
+    any_stream.read()
+    any_stream.put(resource(CLUSTER, "a", 2))
+    any_stream.core.next_responses()
+    assert any_stream.status(ENDPOINT)["a"].state.value == "sent"
+
+
+def test_endpoints_follow_a_changed_cluster_even_if_unchanged(any_stream: Any, resource: Any) -> None:
+    subscribe_all(any_stream, resource, "a", "b")
+    any_stream.put(resource(CLUSTER, "a", 1))
+    clusters, endpoints = any_stream.read()
+    assert types([clusters, endpoints]) == [CLUSTER.type_url, ENDPOINT.type_url]
+    assert len(endpoints.resources) == 1
+
+
+def test_stale_clusters_and_endpoints_are_removed_after_the_listeners_moved(delta: Any, resource: Any) -> None:
+    subscribe_all(delta, resource, "a")
+    delta.remove(CLUSTER, "a")
+    delta.remove(ENDPOINT, "a")
+    delta.put(resource(LISTENER, "a", 1))
+    (listeners,) = delta.read()
+    assert listeners.type_url == LISTENER.type_url
+    clusters, endpoints = delta.ack(LISTENER, listeners)
+    assert types([clusters, endpoints]) == [CLUSTER.type_url, ENDPOINT.type_url]
+    assert list(clusters.removed_resources) == list(endpoints.removed_resources) == ["a"]
+
+
+def test_a_full_state_keeps_stale_clusters_until_the_listeners_moved(sotw: Any, resource: Any) -> None:
+    subscribe_all(sotw, resource, "a", "b")
+    sotw.remove(CLUSTER, "a")
+    sotw.put(resource(LISTENER, "a", 1), resource(CLUSTER, "b", 1))
+    clusters, _endpoints, listeners = sotw.read()
+    assert len(clusters.resources) == 2
+    sotw.accept(CLUSTER, clusters, "a", "b")
+    (clusters,) = sotw.accept(LISTENER, listeners, "a", "b")
+    assert len(clusters.resources) == 1
+
+
+def test_nonces_and_versions_are_separate_per_type(any_stream: Any, resource: Any) -> None:
+    any_stream.put(*(resource(kind, "a") for kind in ALL))
+    (clusters,) = any_stream.ask(CLUSTER, "a")
+    (endpoints,) = any_stream.ask(ENDPOINT, "a")
+    any_stream.accept(ENDPOINT, clusters, "a")
+    assert any_stream.status(ENDPOINT)["a"].state.value == "sent"
+    any_stream.accept(ENDPOINT, endpoints, "a")
+    assert any_stream.status(CLUSTER)["a"].state.value == "sent"
+    assert any_stream.status(ENDPOINT)["a"].state.value == "synced"
+
+
+def test_an_empty_type_url_ends_the_stream(any_stream: Any) -> None:
+    kind = type("Kind", (), {"type_url": ""})
+    with pytest.raises(StreamError, match="type_url") as error:
+        any_stream.ask(kind)
+    assert error.value.fault is Fault.INVALID_ARGUMENT
+
+
+def test_a_node_that_changes_its_id_ends_the_stream(delta: Any) -> None:
+    request = discovery_pb2.DeltaDiscoveryRequest(type_url=CLUSTER.type_url)
+    delta.core.receive(request)
+    request.node.id = "node"
+    delta.core.receive(request)
+    request.node.id = "other"
+    with pytest.raises(StreamError, match="'node' to 'other'"):
+        delta.core.receive(request)
+
+
+def test_a_client_cannot_subscribe_without_bound(any_stream: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "MAX_NAMES", 10)
+    any_stream.ask(CLUSTER, *(f"c{i}" for i in range(6)))
+    with pytest.raises(StreamError, match="more than 10 resource names") as error:
+        any_stream.ask(ENDPOINT, *(f"c{i}" for i in range(6)))
+    assert error.value.fault is Fault.RESOURCE_EXHAUSTED
+
+
+def test_a_client_cannot_invent_types_without_bound(delta: Any) -> None:
+    kinds = [type("Kind", (), {"type_url": f"type.googleapis.com/t{i}"}) for i in range(stream.MAX_TYPES + 1)]
+    for kind in kinds[:-1]:
+        delta.ask(kind)
+    with pytest.raises(StreamError, match="resource types"):
+        delta.ask(kinds[-1])
+
+
+def test_an_observer_may_update_the_cache_when_it_is_told(delta: Any, resource: Any) -> None:
+    delta.put(resource(ENDPOINT, "a"))
+    (response,) = delta.ask(ENDPOINT, "a")
+    tell = delta.resources_acknowledged
+    delta.resources_acknowledged = lambda *args: (tell(*args), delta.put(resource(ENDPOINT, "a", 1)))
+    (response,) = delta.ack(ENDPOINT, response)
+    assert len(response.resources) == 1
+
+
+def test_a_type_that_the_table_lacks_is_served_by_name(delta: Any, cache: Any) -> None:
+    kind = type("Kind", (), {"type_url": "type.googleapis.com/acme.Thing"})
+    cache.update(upsert=[Resource(kind.type_url, "a", "1", b"")])
+    (response,) = delta.ask(kind, "a")
+    assert [entry.name for entry in response.resources] == ["a"]
