@@ -158,10 +158,10 @@ class MeshSettings(BaseSettings):
 
 
 def load_settings(config: Path | None = None, options: Mapping[str, object] | None = None) -> MeshSettings:
-    """The settings of `options` (fields that are not None), environment and file. Raises SettingsError."""
+    """The settings of `options` (None and empty lists are not given), environment and file. Raises SettingsError."""
     file = read_settings_file(config) if config is not None else {}
     environment = EnvSettingsSource(MeshSettings)()
-    given = {name: value for name, value in (options or {}).items() if value is not None}
+    given = {name: value for name, value in (options or {}).items() if value is not None and value != ()}
     try:
         return MeshSettings(**{**file, **environment, **given})
     except ValidationError as error:

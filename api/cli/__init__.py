@@ -1,0 +1,55 @@
+"""The `msm` command: every part of the mesh, and questions to a running one.
+
+Each module adds its commands with `register`. What a command needs is imported inside it, so that help and completion
+are there at once. Exit codes: 0 it worked, 1 it did not, 2 it was called wrongly.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from api.cli import run
+
+__all__ = ["main", "make_app"]
+
+DISTRIBUTION = "media-streaming-mesh"
+_HELP = "A service mesh for real-time media: RTSP, RTP and UDP on Envoy."
+_EPILOG = "Start with: msm demo. Every command explains itself: msm COMMAND --help"
+
+
+def main() -> None:
+    """Run `msm` with this process's arguments."""
+    make_app()()
+
+
+def make_app() -> typer.Typer:
+    """The command with all its subcommands."""
+    app = typer.Typer(
+        name="msm",
+        help=_HELP,
+        epilog=_EPILOG,
+        no_args_is_help=True,
+        pretty_exceptions_show_locals=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_msm)
+    for module in (run,):
+        module.register(app)
+    return app
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version(DISTRIBUTION))
+        raise typer.Exit
+
+
+def _msm(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
