@@ -26,7 +26,7 @@ _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fals
 # Nineteen digits hold every 64-bit number; anything longer stays a string.
 _INT = re.compile(r"[-+]?[0-9]{1,19}")
 _HEX = re.compile(r"0x[0-9a-fA-F]{1,16}")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,40}(\.[0-9]{0,40})?)([eE][-+]?[0-9]{1,3})?")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,40}(\.[0-9]{0,40}|(?=[eE])))([eE][-+]?[0-9]{1,3})?")
 _STRING_TAGS = frozenset({"!", "tag:yaml.org,2002:str"})
 _COLLECTION_TAGS = frozenset({"!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
