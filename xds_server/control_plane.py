@@ -10,14 +10,13 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import grpc
 import structlog
 
 from mesh.model import Mesh, MeshError, Slice, merge
 from mesh.wire import relay_pb2, relay_pb2_grpc
-from xds_server.ads import AggregatedDiscoveryService, ConnectedProxy
+from xds_server.ads import SERVER_OPTIONS, AggregatedDiscoveryService
 from xds_server.cache import ResourceCache
 from xds_server.compile.routes import RouteCompiler
 from xds_server.envoy.bootstrap import MEDIA_CLUSTER, media_proxy_of
@@ -25,6 +24,7 @@ from xds_server.media import MediaPlane, MediaSettings
 from xds_server.relays.registry import SETTLE_TIME, FailureReason, RelayMessage
 from xds_server.relays.service import RelayService, RelayStream, control_message, failed, relay_of
 from xds_server.resources import Resource
+from xds_server.subscription import ConnectedProxy, Node
 
 # The node cluster of RTSP proxies, as MEDIA_CLUSTER is that of media proxies.
 RTSP_CLUSTER = "msm-rtsp"
@@ -70,8 +70,9 @@ class ControlPlane:
 
     async def run(self) -> None:
         """Serve xDS and relays until cancelled."""
-        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        AggregatedDiscoveryService(self._scope, self).add_to(server)
+        server = grpc.aio.server(options=[*SERVER_OPTIONS, ("grpc.so_reuseport", 0)])
+        discovery = AggregatedDiscoveryService(self._scope, self)
+        discovery.add_to(server)
         relay_pb2_grpc.add_RelayServiceServicer_to_server(RelayService(self), server)
         self.port = server.add_insecure_port(self.settings.listen)
         await server.start()
@@ -80,6 +81,9 @@ class ControlPlane:
         try:
             await self._run_timers()
         finally:
+            discovery.close()
+            for stream in list(self.relay_streams.values()):
+                stream.end()
             await server.stop(_STOP_GRACE)
 
     # Sources
@@ -134,16 +138,16 @@ class ControlPlane:
     def proxy_connected(self, proxy: ConnectedProxy) -> None:
         """A proxy opened an xDS stream."""
         self.proxies[proxy.id] = proxy
-        log.info("proxy connected", proxy=proxy.node_id, cluster=proxy.node_cluster, peer=proxy.peer)
-        if proxy.node_cluster == MEDIA_CLUSTER:
+        log.info("proxy connected", proxy=proxy.node.id, cluster=proxy.node.cluster, peer=proxy.peer)
+        if proxy.node.cluster == MEDIA_CLUSTER:
             self._media_stream = proxy
-            self.media.proxy_connected(media_proxy_of(proxy.metadata), had_state=proxy.had_state)
+            self.media.proxy_connected(media_proxy_of(proxy.node.metadata), had_state=proxy.had_state)
             self._relays_changed()
 
     def proxy_disconnected(self, proxy: ConnectedProxy) -> None:
         """A proxy's xDS stream ended."""
         self.proxies.pop(proxy.id, None)
-        log.info("proxy disconnected", proxy=proxy.node_id, cluster=proxy.node_cluster)
+        log.info("proxy disconnected", proxy=proxy.node.id, cluster=proxy.node.cluster)
         if proxy is self._media_stream:
             self._media_stream = None
             self.media.proxy_disconnected()
@@ -156,12 +160,12 @@ class ControlPlane:
 
     def resources_rejected(self, proxy: ConnectedProxy, type_url: str, names: Sequence[str], message: str) -> None:
         """A proxy refused resources."""
-        log.error("proxy refused resources", proxy=proxy.node_id, type=type_url, names=names[:10], error=message)
+        log.error("proxy refused resources", proxy=proxy.node.id, type=type_url, names=names[:10], error=message)
         if proxy is self._media_stream:
             self.media.resources_rejected(names, message, time.monotonic())
             self._relays_changed()
 
-    def _scope(self, node: Any) -> ResourceCache | None:
+    def _scope(self, node: Node) -> ResourceCache | None:
         if node.cluster == MEDIA_CLUSTER and node.id == self.settings.media_node:
             return self.media.cache
         return self.routes if node.cluster == RTSP_CLUSTER else None

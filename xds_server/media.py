@@ -41,12 +41,11 @@ class MediaPlane:
 
     def __init__(self, settings: MediaSettings, *, now: float, settle_time: float) -> None:
         self.settings = settings
-        self.cache = ResourceCache()
         self.registry = RelayRegistry(
             SlotPool(settings.layout.capacity, now=now), self.acknowledged, now=now, settle_time=settle_time
         )
         # What a proxy of an earlier life of ours still carries stays as it is until we know better.
-        self.cache.held = not self.registry.settled
+        self.cache = ResourceCache(held=not self.registry.settled)
         self.connected = False
         self._acked: dict[tuple[str, str], str | None] = {}
         self._proxy_had_state = False

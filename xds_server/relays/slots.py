@@ -160,6 +160,7 @@ class SlotPool:
         if self._ample_since is not None and now - self._ample_since >= SHRINK_AFTER:
             self._shrink()
             self._ample_since = None
+            self._watch_surplus(now)
 
     def next_timer(self) -> float | None:
         """When `tick` has something to do."""

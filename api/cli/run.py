@@ -1,0 +1,204 @@
+"""Commands that run a mesh or a part of it: up, serve, proxy, envoy, demo."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from api.settings import MeshSettings
+
+_UP_HELP = """Run a whole mesh on this machine: control plane, Envoy, RTSP proxy and REST API.
+
+Every option is also a setting: in the environment (MSM_RTSP=0.0.0.0:8554) or in a file (--config msm.yaml).
+"""
+_UP_EPILOG = (
+    "A camera behind the mesh: msm up --route /lobby=rtsp://192.0.2.10/stream1, then play"
+    " rtsp://127.0.0.1:8554/lobby. For players and cameras on other machines:"
+    " msm up --rtsp 0.0.0.0:8554 --media-address 192.0.2.1 -f mesh.yaml"
+)
+
+Config = Annotated[Path | None, typer.Option("--config", help="A settings file, YAML or TOML.")]
+Rtsp = Annotated[str | None, typer.Option(help="HOST:PORT where players connect to. [127.0.0.1:8554]")]
+Api = Annotated[str | None, typer.Option(help="HOST:PORT of the REST API. [127.0.0.1:8080]")]
+Xds = Annotated[str | None, typer.Option(help="HOST:PORT of the control plane's gRPC. [127.0.0.1:18000]")]
+MediaPorts = Annotated[
+    str | None, typer.Option(help="FIRST-LAST: UDP ports of media, four for each track. [20000-23999]")
+]
+MediaAddress = Annotated[
+    list[str] | None,
+    typer.Option(help="An address of this machine for media; once for IPv4, once for IPv6. [127.0.0.1]"),
+]
+Route = Annotated[
+    list[str] | None, typer.Option(help="PATH=URL: a camera and the path under which it is shown; repeatable.")
+]
+Files = Annotated[
+    list[Path] | None, typer.Option("-f", "--file", help="A file or folder of documents, watched; repeatable.")
+]
+Workers = Annotated[int | None, typer.Option(help="Worker threads of Envoy. [one a processor, at most 4]")]
+RtspNode = Annotated[str | None, typer.Option(help="This RTSP proxy's name in the mesh. [by the host's name]")]
+MediaNode = Annotated[str | None, typer.Option(help="The media proxy's name in the mesh. [envoy]")]
+SessionTimeout = Annotated[int | None, typer.Option(help="Seconds until a silent player's session ends. [60]")]
+LogFormat = Annotated[str | None, typer.Option(help="console or json. [console]")]
+LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command(help=_UP_HELP, epilog=_UP_EPILOG)(up)
+    app.command()(serve)
+    app.command()(proxy)
+    app.command()(envoy)
+    app.command()(demo)
+
+
+def up(
+    route: Route = None,
+    files: Files = None,
+    rtsp: Rtsp = None,
+    api: Api = None,
+    xds: Xds = None,
+    media_ports: MediaPorts = None,
+    media_address: MediaAddress = None,
+    envoy_workers: Workers = None,
+    session_timeout: SessionTimeout = None,
+    config: Config = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+) -> None:
+    settings = _settings(
+        config,
+        route=route,
+        files=files,
+        rtsp=rtsp,
+        api=api,
+        xds=xds,
+        media_ports=media_ports,
+        media_address=media_address,
+        envoy_workers=envoy_workers,
+        session_timeout=session_timeout,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    from api import run
+
+    _run(settings, lambda: run.up(settings))
+
+
+def serve(
+    route: Route = None,
+    files: Files = None,
+    api: Api = None,
+    xds: Xds = None,
+    media_ports: MediaPorts = None,
+    media_address: MediaAddress = None,
+    media_node: MediaNode = None,
+    config: Config = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Run the control plane alone: documents in, xDS and relays out, with the REST API."""
+    settings = _settings(
+        config,
+        route=route,
+        files=files,
+        api=api,
+        xds=xds,
+        media_ports=media_ports,
+        media_address=media_address,
+        media_node=media_node,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    from api import run
+
+    _run(settings, lambda: run.serve(settings))
+
+
+def proxy(
+    rtsp: Rtsp = None,
+    xds: Xds = None,
+    rtsp_node: RtspNode = None,
+    session_timeout: SessionTimeout = None,
+    config: Config = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Run an RTSP proxy alone; --xds says where its control plane is."""
+    settings = _settings(
+        config,
+        rtsp=rtsp,
+        xds=xds,
+        rtsp_node=rtsp_node,
+        session_timeout=session_timeout,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    from api import run
+
+    _run(settings, lambda: run.proxy(settings))
+
+
+def envoy(
+    xds: Xds = None,
+    media_node: MediaNode = None,
+    envoy_workers: Workers = None,
+    config: Config = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Run a media proxy alone: an Envoy, restarted when it ends; --xds says where its control plane is."""
+    settings = _settings(
+        config,
+        xds=xds,
+        media_node=media_node,
+        envoy_workers=envoy_workers,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    from api import run
+
+    _run(settings, lambda: run.envoy(settings))
+
+
+def demo(
+    seconds: Annotated[float | None, typer.Option(help="End after this many seconds. [until Ctrl-C]", min=1)] = None,
+    transport: Annotated[str, typer.Option(help="How the player takes media: udp or tcp.")] = "udp",
+    log_level: LogLevel = "warning",
+) -> None:
+    """Play a bundled camera through a whole mesh on this machine, and show what arrives.
+
+    The last line of output is a JSON summary. The exit code is 1 when media did not flow.
+    """
+    settings = _settings(None, log_level=log_level)
+    from api.demo import demo as play_demo
+
+    from rtsp_filter.player import PlayTransport
+
+    try:
+        chosen = PlayTransport(transport)
+    except ValueError:
+        raise typer.BadParameter("udp or tcp", param_hint="--transport") from None
+    _run(settings, lambda: play_demo(settings, seconds=seconds, transport=chosen))
+
+
+def _settings(config: Path | None, **options: object) -> MeshSettings:
+    from api.settings import SettingsError, load_settings
+
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    try:
+        return load_settings(config, given)
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+
+
+def _run(settings: MeshSettings, main: Callable[[], Awaitable[int]]) -> None:
+    from api.logs import configure_logs
+    from api.run import run
+
+    configure_logs(settings.log_format, settings.log_level)
+    raise typer.Exit(run(main))

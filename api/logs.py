@@ -1,0 +1,29 @@
+"""Logs: events with fields on standard error, for people or as JSON."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+from api.settings import LogFormat, LogLevel
+
+
+def configure_logs(form: LogFormat, level: LogLevel) -> None:
+    """Set up structlog for this process."""
+    people = form is LogFormat.CONSOLE
+    renderer = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if people else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if people else "iso", utc=not people),
+            *([] if people else [structlog.processors.dict_tracebacks]),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.value.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,241 @@
+"""Wires the parts of a mesh into one process: which of them run is the command's choice, how they meet is here.
+
+`up` is the control plane, a media proxy and an RTSP proxy that talk over the same gRPC as they would between machines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+import uvloop
+
+from api.app import create_app
+from api.settings import HostPort, MeshSettings
+from mesh.documents import compile_documents, route_options
+from rtsp_filter.proxy import Listen, ProxyLimits, ProxySettings, RTSPProxy
+from xds_server.compile.slots import RECEIVE_BUFFER_BYTES
+from xds_server.control_plane import ControlPlane, ControlPlaneSettings
+from xds_server.envoy import EnvoyProcess, XdsTarget
+from xds_server.media import MediaSettings
+from xds_server.relays.registry import SETTLE_TIME
+from xds_server.relays.slots import SlotLayout
+from xds_server.sources.files import FileSource
+
+_RECEIVE_BUFFER_LIMIT = Path("/proc/sys/net/core/rmem_max")
+# A client of the REST API that neither finishes its request nor reads its answer is dropped after this long.
+_API_STOP_SECONDS = 2
+
+log = structlog.get_logger()
+
+
+def run(main: Callable[[], Awaitable[int]]) -> int:
+    """Run a command's coroutine until it ends, or SIGINT or SIGTERM ends it; gives the exit code."""
+
+    async def guarded() -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            return await main()
+        except asyncio.CancelledError:
+            return 0
+        except ExceptionGroup as group:
+            known, unknown = group.split(OSError)
+            if unknown is not None:
+                raise
+            log.error("the mesh cannot run", error="; ".join(str(error) for error in known.exceptions))
+            return 1
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(guarded())
+
+
+class Parts:
+    """The running parts of this process, under one task group."""
+
+    def __init__(self, settings: MeshSettings, tasks: asyncio.TaskGroup) -> None:
+        self.settings = settings
+        self._tasks = tasks
+        self._running: list[asyncio.Task[None]] = []
+
+    async def control_plane(self, *, fresh: bool) -> ControlPlane:
+        """Start the control plane and its sources. `fresh`: no proxy can be older than this process."""
+        warn_of_small_buffers()
+        settings = self.settings
+        first, last = settings.media_ports
+        plane = ControlPlane(
+            ControlPlaneSettings(
+                listen=str(settings.xds),
+                media=MediaSettings(
+                    layout=SlotLayout(first_port=first, last_port=last), addresses=settings.media_address
+                ),
+                media_node=settings.media_node,
+                settle_time=0.0 if fresh else SETTLE_TIME,
+            )
+        )
+        if settings.route:
+            plane.set_slice(compile_documents(route_options(settings.route), source="command line"))
+        if settings.files:
+            files = FileSource(settings.files, on_slice=plane.set_slice, on_error=plane.source_failed)
+            plane.set_slice(files.load())
+            self._start(files.run(), "files")
+        self._start(plane.run(), "control plane")
+        await plane.listening.wait()
+        return plane
+
+    async def api(self, plane: ControlPlane) -> int:
+        """Start the REST API; gives its port."""
+        sock = _bind(self.settings.api)
+        config = uvicorn.Config(
+            create_app(plane),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=_API_STOP_SECONDS,
+        )
+        self._start(_serve(_Server(config), sock), "REST API")
+        log.info("REST API listens", api=f"http://{self.settings.api.host}:{sock.getsockname()[1]}")
+        return int(sock.getsockname()[1])
+
+    def envoy(self, xds: HostPort) -> EnvoyProcess:
+        """Start a media proxy whose control plane is at `xds`."""
+        envoy = EnvoyProcess(
+            node_id=self.settings.media_node,
+            workers=self.settings.envoy_workers,
+            xds=XdsTarget(address=xds.host, port=xds.port),
+        )
+        self._start(envoy.run(), "Envoy")
+        return envoy
+
+    async def rtsp_proxy(self, xds: HostPort) -> RTSPProxy:
+        """Start an RTSP proxy whose control plane is at `xds`."""
+        settings = self.settings
+        proxy = RTSPProxy(
+            ProxySettings(
+                listen=[Listen(address=settings.rtsp.host, port=settings.rtsp.port)],
+                control_plane=str(xds),
+                node_id=settings.rtsp_node,
+                limits=ProxyLimits(session_timeout=settings.session_timeout),
+            )
+        )
+        self._start(proxy.run(), "RTSP proxy")
+        await proxy.listening.wait()
+        return proxy
+
+    def _start(self, coroutine: Awaitable[object], name: str) -> None:
+        self._running.append(self._tasks.create_task(_named(coroutine, name), name=name))
+
+    def stop(self) -> None:
+        """Ask every part to end."""
+        for task in self._running:
+            task.cancel()
+
+
+@asynccontextmanager
+async def parts(settings: MeshSettings) -> AsyncIterator[Parts]:
+    """Parts that end together: when the block ends, when one of them fails, or by cancellation."""
+    async with asyncio.TaskGroup() as tasks:
+        running = Parts(settings, tasks)
+        yield running
+        running.stop()
+
+
+async def up(settings: MeshSettings) -> int:
+    """A whole mesh."""
+    async with parts(settings) as mesh:
+        plane = await mesh.control_plane(fresh=True)
+        xds = HostPort(host=reachable(settings.xds.host), port=plane.port)
+        mesh.envoy(xds)
+        await mesh.rtsp_proxy(xds)
+        await mesh.api(plane)
+        await forever()
+    return 0
+
+
+async def serve(settings: MeshSettings) -> int:
+    """A control plane, which proxies older than itself may come back to."""
+    async with parts(settings) as mesh:
+        await mesh.api(await mesh.control_plane(fresh=False))
+        await forever()
+    return 0
+
+
+async def proxy(settings: MeshSettings) -> int:
+    """An RTSP proxy."""
+    async with parts(settings) as mesh:
+        await mesh.rtsp_proxy(settings.xds)
+        await forever()
+    return 0
+
+
+async def envoy(settings: MeshSettings) -> int:
+    """A media proxy."""
+    async with parts(settings) as mesh:
+        mesh.envoy(settings.xds)
+        await forever()
+    return 0
+
+
+def reachable(host: str) -> str:
+    """Where this machine reaches what listens at `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+async def forever() -> None:
+    """Wait for cancellation."""
+    await asyncio.get_running_loop().create_future()
+
+
+def warn_of_small_buffers() -> None:
+    """Say so when the kernel grants smaller receive buffers than a key frame's burst needs."""
+    with contextlib.suppress(OSError, ValueError):
+        allowed = int(_RECEIVE_BUFFER_LIMIT.read_text())
+        if allowed < RECEIVE_BUFFER_BYTES:
+            log.warning(
+                "the kernel allows smaller receive buffers than a burst of video needs; packets may be lost",
+                allowed_bytes=allowed,
+                wanted_bytes=RECEIVE_BUFFER_BYTES,
+                remedy=f"sysctl -w net.core.rmem_max={RECEIVE_BUFFER_BYTES}",
+            )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the process has one place for those."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _serve(server: uvicorn.Server, sock: socket.socket) -> None:
+    serving = asyncio.create_task(server.serve(sockets=[sock]), name="uvicorn")
+    try:
+        await asyncio.shield(serving)
+    finally:
+        server.should_exit = True
+        await serving
+        sock.close()
+
+
+def _bind(address: HostPort) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    return socket.create_server((address.host, address.port), family=family, backlog=128)
+
+
+async def _named(coroutine: Awaitable[object], name: str) -> None:
+    """A part that ends, or fails to start, ends the mesh, and says which it was."""
+    try:
+        await coroutine
+    except OSError as error:
+        log.error("a part of the mesh failed", part=name, error=str(error))
+        raise

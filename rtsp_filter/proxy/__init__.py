@@ -1,0 +1,6 @@
+"""The RTSP proxy: between players and cameras, with media through relays."""
+
+from rtsp_filter.proxy.limits import ProxyLimits
+from rtsp_filter.proxy.server import Listen, ProxySettings, RTSPProxy
+
+__all__ = ["Listen", "ProxyLimits", "ProxySettings", "RTSPProxy"]

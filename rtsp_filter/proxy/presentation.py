@@ -1,0 +1,137 @@
+"""One stream as the client sees it and as the camera has it: which URL of the one is which URL of the other.
+
+The client is shown a stream at its own URL: Content-Base is the URL that it asked for, and control attributes are
+relative to that. Relative ones of the camera stay as they are; absolute ones, which name the camera, are replaced.
+Players differ in how they put a control attribute behind a base, so URLs are compared by path and query, in every
+form that players make, without regard to the slash at the end.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from rtsp_filter.rtsp import RTSPURL, Headers, SessionDescription, URLError
+from rtsp_filter.rtsp.control import aggregate_url, base_url, control_forms, is_absolute, resolve, track_url
+
+# Attributes that tell of the camera's addresses and mean nothing on this side of the mesh.
+_ADDRESS_ATTRIBUTES = ("source-filter", "rtcp", "candidate")
+_ANY_URL = re.compile(r"rtsps?://[^\s;,\"']+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """One medium of a stream. `control` is what the client's session description says."""
+
+    media: str
+    control: str
+    upstream_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presentation:
+    """A described stream. `client_base` ends with a slash; `upstream_aggregate` is the URL of PLAY at the camera."""
+
+    client_url: str
+    client_base: str
+    upstream_url: str
+    upstream_aggregate: str
+    tracks: tuple[Track, ...] = ()
+
+    @classmethod
+    def undescribed(cls, client_url: str, upstream_url: str) -> Presentation:
+        """A stream that the client sets up without DESCRIBE: whatever it asks for lies below its URL."""
+        return cls(
+            client_url=client_url,
+            client_base=with_slash(client_url),
+            upstream_url=upstream_url,
+            upstream_aggregate=upstream_url,
+        )
+
+    def track(self, client_url: str) -> Track | None:
+        """The track that a SETUP asks for."""
+        wanted = _key(client_url)
+        for track in self.tracks:
+            if wanted in {_key(form) for form in self._client_forms(track.control)}:
+                return track
+        return None
+
+    def covers(self, client_url: str) -> bool:
+        """Whether a URL is this stream's or one of its tracks'."""
+        return self.is_aggregate(client_url) or self.track(client_url) is not None
+
+    def is_aggregate(self, client_url: str) -> bool:
+        """Whether a URL stands for the stream as a whole."""
+        return _key(client_url) == _key(self.client_url)
+
+    def upstream(self, client_url: str) -> str:
+        """The camera's URL for a URL of the client: a track's, or the aggregate's."""
+        track = None if self.is_aggregate(client_url) else self.track(client_url)
+        return self.upstream_aggregate if track is None else track.upstream_url
+
+    def client(self, upstream_url: str) -> str:
+        """The client's URL for a URL of the camera, which servers write in many ways; never one of the camera's."""
+        wanted = _key(upstream_url)
+        for track in self.tracks:
+            known = _key(track.upstream_url)
+            if wanted == known or known.endswith(f"/{wanted.lstrip('/')}"):
+                return resolve(self.client_base, track.control)
+        return self.client_base if is_absolute(upstream_url) else upstream_url
+
+    def hide(self, text: str) -> str:
+        """Text with every RTSP URL in it replaced by the client's."""
+        return _ANY_URL.sub(lambda found: self.client(found[0]), text)
+
+    def _client_forms(self, control: str) -> tuple[str, ...]:
+        return (*control_forms(self.client_base, control), *control_forms(self.client_url, control))
+
+
+def describe(
+    client_url: str, upstream_url: str, headers: Headers, body: bytes, local_address: str
+) -> tuple[Presentation, bytes]:
+    """The presentation that a camera's answer to DESCRIBE makes, and the session description for the client.
+
+    `local_address` is the proxy's, as the client reaches it. Raises SDPError when the body is no session description.
+    """
+    description = SessionDescription.parse(body)
+    base = base_url(upstream_url, headers)
+    tracks = []
+    shown: dict[int | None, str] = {}
+    if description.control is not None and is_absolute(description.control):
+        shown[None] = "*"
+    for index, media in enumerate(description.media):
+        control = media.control
+        if control is not None and is_absolute(control):
+            shown[index] = f"msm-track={index}"
+        upstream = track_url(base, description.control, control)
+        tracks.append(Track(media=media.media, control=shown.get(index, control) or "*", upstream_url=upstream))
+    presentation = Presentation(
+        client_url=client_url,
+        client_base=with_slash(client_url),
+        upstream_url=upstream_url,
+        upstream_aggregate=aggregate_url(base, description.control),
+        tracks=tuple(tracks),
+    )
+    return presentation, _neutral(description.with_controls(shown), presentation, local_address).encode()
+
+
+def _neutral(description: SessionDescription, presentation: Presentation, local_address: str) -> SessionDescription:
+    """The description without a trace of the camera's address."""
+    six = ipaddress.ip_address(local_address).version == 6
+    description = description.with_connection("::" if six else "0.0.0.0").with_origin_address(local_address)
+    description = description.without_attributes(*_ADDRESS_ATTRIBUTES)
+    return SessionDescription(raw_lines=tuple(presentation.hide(line) for line in description.raw_lines))
+
+
+def with_slash(url: str) -> str:
+    """A URL as Content-Base has it: what follows is below it."""
+    return url if url.endswith("/") else f"{url}/"
+
+
+def _key(url: str) -> str:
+    """What of a URL tells it from others at one server: path and query, without the slash at the end."""
+    try:
+        return RTSPURL.parse(url).target.rstrip("/")
+    except URLError:
+        return url.rstrip("/")

@@ -1,0 +1,222 @@
+"""What each request of a client means (RFC 2326 section 10): answered here, or carried to the camera.
+
+One handler a connection: it remembers the streams that the connection has described and not yet set up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from mesh.model import BackendTransport
+from rtsp_filter.proxy import transport
+from rtsp_filter.proxy.forwarding import client_response, request_headers
+from rtsp_filter.proxy.limits import MAX_DESCRIBED
+from rtsp_filter.proxy.presentation import Presentation, Track, describe
+from rtsp_filter.proxy.session import Described, Session
+from rtsp_filter.proxy.upstream import Upstream, UpstreamError
+from rtsp_filter.routing import Decision, NoRoute, NoRouteKind
+from rtsp_filter.rtsp import (
+    RTSPURL,
+    LowerTransport,
+    Method,
+    Request,
+    Response,
+    RTSPError,
+    SessionHeader,
+    StateError,
+    StatusCode,
+    TransportSpec,
+    parse_transports,
+    respond,
+)
+
+if TYPE_CHECKING:
+    from rtsp_filter.proxy.connection import ClientConnection
+    from rtsp_filter.proxy.server import RTSPProxy
+
+_LOWER_TRANSPORTS = {
+    BackendTransport.AUTO: frozenset(LowerTransport),
+    BackendTransport.UDP: frozenset({LowerTransport.UDP}),
+    BackendTransport.TCP: frozenset({LowerTransport.TCP}),
+}
+_NO_ROUTE_STATUS = {
+    NoRouteKind.NOT_FOUND: StatusCode.NOT_FOUND,
+    NoRouteKind.NO_ENDPOINT: StatusCode.SERVICE_UNAVAILABLE,
+}
+_REDIRECTS = range(300, 400)
+
+
+class RequestHandler:
+    """Answers the requests of one connection, one at a time."""
+
+    def __init__(self, proxy: RTSPProxy, client: ClientConnection) -> None:
+        self._proxy = proxy
+        self._client = client
+        self._described: list[Described] = []
+        self._methods: dict[str, Callable[[Request], Awaitable[Response]]] = {
+            Method.OPTIONS: self._options,
+            Method.DESCRIBE: self._describe,
+            Method.SETUP: self._setup,
+            Method.PLAY: self._play,
+            Method.PAUSE: self._play,
+            Method.TEARDOWN: self._teardown,
+            Method.GET_PARAMETER: self._parameter,
+            Method.SET_PARAMETER: self._parameter,
+        }
+
+    async def handle(self, request: Request) -> Response:
+        """The answer to a request. Raises RTSPError with the status to send."""
+        unsupported = request.headers.get("Proxy-Require")
+        if unsupported is not None:
+            return respond(request, StatusCode.OPTION_NOT_SUPPORTED, [("Unsupported", unsupported)])
+        method = self._methods.get(request.method)
+        if method is None:
+            raise RTSPError(f"{request.method} is not implemented", status=StatusCode.NOT_IMPLEMENTED)
+        return await method(request)
+
+    def close(self) -> None:
+        """Give up streams that were described and never set up."""
+        for described in self._described:
+            if described.session is None:
+                described.upstream.close()
+        self._described.clear()
+
+    async def _options(self, request: Request) -> Response:
+        headers = [("Public", ", ".join(self._methods))]
+        session = self._named_session(request)
+        return respond(request, StatusCode.OK, headers if session is None else [*headers, session.header])
+
+    async def _describe(self, request: Request) -> Response:
+        url = _client_url(request)
+        decision, upstream_url = self._route(url)
+        described = await self._connect(decision, Presentation.undescribed(str(url), upstream_url))
+        try:
+            response = await described.upstream.request(Method.DESCRIBE, upstream_url, headers=request_headers(request))
+            if response.status in _REDIRECTS:
+                raise UpstreamError(f"the camera redirects ({response.status} {response.reason}); set its new address")
+            if response.status != StatusCode.OK:
+                described.upstream.close()
+                return client_response(request, response, described.presentation, [])
+            described.presentation, body = describe(
+                str(url), upstream_url, response.headers, response.body, self._client.local_address
+            )
+        except BaseException:
+            described.upstream.close()
+            raise
+        self._remember(described)
+        base = described.presentation.client_base
+        return client_response(request, response, described.presentation, [("Content-Base", base)], body)
+
+    async def _setup(self, request: Request) -> Response:
+        offered = parse_transports(request.headers.get("Transport") or "")
+        session = self._named_session(request)
+        url = _client_url(request)
+        if session is None:
+            return await self._first_setup(request, url, offered)
+        spec = transport.choose(offered, self._client.address, frozenset({session.lower}))
+        upstream_url, media = _track(session.presentation, url)
+        return await session.setup(request, spec, upstream_url, media)
+
+    async def _first_setup(self, request: Request, url: RTSPURL, offered: tuple[TransportSpec, ...]) -> Response:
+        """The SETUP that makes a session."""
+        described = await self._described_for(url)
+        allowed = _LOWER_TRANSPORTS[described.decision.upstream.transport]
+        spec = transport.choose(offered, self._client.address, allowed)
+        if spec.lower is LowerTransport.TCP and self._client.has_interleaved_session():
+            raise RTSPError(
+                "this connection already carries a session's media; use another", status=StatusCode.FORBIDDEN
+            )
+        upstream_url, media = _track(described.presentation, url)
+        session = self._proxy.new_session(described, self._client, spec.lower)
+        described.session = session
+        self._client.attach(session)
+        try:
+            response = await session.setup(request, spec, upstream_url, media)
+        except BaseException:
+            self._proxy.session_over(session, "it could not be set up", close_client=False)
+            raise
+        if response.status != StatusCode.OK:
+            await session.end(f"the camera refused SETUP: {response.status} {response.reason}", close_client=False)
+        return response
+
+    async def _play(self, request: Request) -> Response:
+        return await self._session(request).forward(request)
+
+    async def _teardown(self, request: Request) -> Response:
+        return await self._session(request).teardown(request)
+
+    async def _parameter(self, request: Request) -> Response:
+        """Without a body it is a sign of life, for us; with one it is for the camera."""
+        session = self._named_session(request)
+        if not request.body:
+            return respond(request, StatusCode.OK, [] if session is None else [session.header])
+        if session is None:
+            raise StateError(f"{request.method} with a body needs a session")
+        return await session.forward(request)
+
+    def _session(self, request: Request) -> Session:
+        session = self._named_session(request)
+        if session is None:
+            raise RTSPError(f"{request.method} names no session", status=StatusCode.SESSION_NOT_FOUND)
+        return session
+
+    def _named_session(self, request: Request) -> Session | None:
+        """The session that a request names, which is alive again by it; None where it names none."""
+        value = request.headers.get("Session")
+        if value is None:
+            return None
+        session = self._proxy.sessions.get(SessionHeader.parse(value).id)
+        if session is None:
+            raise RTSPError("there is no such session (any more)", status=StatusCode.SESSION_NOT_FOUND)
+        self._client.attach(session)
+        return session
+
+    def _route(self, url: RTSPURL) -> tuple[Decision, str]:
+        """Where a URL leads, and the camera's URL for it. Raises RTSPError: 404, or 503 where no endpoint is left."""
+        decision = self._proxy.decide(url)
+        if isinstance(decision, NoRoute):
+            raise RTSPError(decision.message, status=_NO_ROUTE_STATUS[decision.kind])
+        target = decision.upstream
+        host = f"[{target.address}]" if ":" in target.address else target.address
+        return decision, f"rtsp://{host}:{target.port}{target.path}"
+
+    async def _connect(self, decision: Decision, presentation: Presentation) -> Described:
+        target = decision.upstream
+        upstream = await Upstream.connect(target.address, target.port)
+        return Described(presentation=presentation, decision=decision, upstream=upstream)
+
+    def _remember(self, described: Described) -> None:
+        self._described.append(described)
+        if len(self._described) > MAX_DESCRIBED:
+            oldest = self._described.pop(0)
+            if oldest.session is None:
+                oldest.upstream.close()
+
+    async def _described_for(self, url: RTSPURL) -> Described:
+        """The stream that a first SETUP is about, with a connection of its own to the camera."""
+        for known in reversed(self._described):
+            if known.presentation.covers(str(url)):
+                if known.session is None and known.upstream.closed is None:
+                    return known
+                fresh = await self._connect(known.decision, known.presentation)
+                self._remember(fresh)
+                return fresh
+        decision, upstream_url = self._route(url)
+        described = await self._connect(decision, Presentation.undescribed(str(url), upstream_url))
+        self._remember(described)
+        return described
+
+
+def _client_url(request: Request) -> RTSPURL:
+    return RTSPURL.parse(request.url).without_userinfo()
+
+
+def _track(presentation: Presentation, url: RTSPURL) -> tuple[str, str]:
+    """The camera's URL and the medium of the track that a SETUP asks for."""
+    track: Track | None = presentation.track(str(url))
+    if track is not None:
+        return track.upstream_url, track.media
+    if not presentation.tracks or presentation.is_aggregate(str(url)):
+        return presentation.upstream_aggregate, "unknown"
+    raise RTSPError("this stream has no such track", status=StatusCode.NOT_FOUND)

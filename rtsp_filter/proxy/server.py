@@ -1,0 +1,175 @@
+"""The RTSP proxy: listens, keeps the sessions, and holds what the control plane has told it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from rtsp_filter.proxy.connection import ClientConnection
+from rtsp_filter.proxy.limits import RESUME_GRACE, TEARDOWN_TIMEOUT, ProxyLimits
+from rtsp_filter.proxy.session import Described, Session
+from rtsp_filter.relays import RelayClient
+from rtsp_filter.routing import Decision, NoRoute, RouteTable
+from rtsp_filter.rtsp import RTSPURL, LowerTransport, RTSPError, StatusCode
+from rtsp_filter.xds import XdsClient
+
+# Connections that wait to be accepted: a burst of players after a restart.
+_BACKLOG = 1024
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """An address and TCP port to listen at; port 0: any."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxySettings:
+    """`control_plane` is host:port; `node_id` tells this proxy from others at the control plane."""
+
+    listen: Sequence[Listen]
+    control_plane: str
+    node_id: str
+    limits: ProxyLimits = field(default_factory=ProxyLimits)
+
+
+class RTSPProxy:
+    """State and services of the RTSP proxy; `run` serves until cancelled."""
+
+    def __init__(self, settings: ProxySettings) -> None:
+        self.settings = settings
+        self.session_timeout = settings.limits.session_timeout
+        self.sessions: dict[str, Session] = {}
+        self.port = 0
+        self.listening = asyncio.Event()
+        self.relays = RelayClient(
+            settings.control_plane,
+            settings.node_id,
+            on_relay_lost=self._relay_lost,
+            on_end_session=self._end_asked,
+        )
+        self._table: RouteTable | None = None
+        self._connections: Counter[str] = Counter()
+        self._endings: set[asyncio.Task[None]] = set()
+        self._graces: dict[Session, asyncio.TimerHandle] = {}
+
+    async def run(self) -> None:
+        """Serve until cancelled; then end every session in order."""
+        loop = asyncio.get_running_loop()
+        xds = XdsClient(self.settings.control_plane, self.settings.node_id, self._routes_changed)
+        servers: list[asyncio.Server] = []
+        try:
+            for listen in self.settings.listen:
+                sock = _bind(listen.address, listen.port or self.port)
+                server = await loop.create_server(lambda: ClientConnection(self), sock=sock, backlog=_BACKLOG)
+                servers.append(server)
+                self.port = server.sockets[0].getsockname()[1]
+                log.info("RTSP proxy listens", rtsp=f"{listen.address}:{self.port}")
+            self.listening.set()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(xds.run(), name="xDS client")
+                tasks.create_task(self.relays.run(), name="relay client")
+        finally:
+            for server in servers:
+                server.close()
+            await self._end_all()
+
+    def decide(self, url: RTSPURL) -> Decision | NoRoute:
+        """Where a URL leads. Raises RTSPError with 503 before the control plane has said anything."""
+        if self._table is None:
+            raise RTSPError("no routes yet: the control plane has not answered", status=StatusCode.SERVICE_UNAVAILABLE)
+        return self._table.decide(url.host, url.target or "/", random=random.random())
+
+    def admit(self, address: str) -> bool:
+        """Count a new connection from `address`; False when there are too many."""
+        limits = self.settings.limits
+        if self._connections.total() >= limits.max_connections:
+            return False
+        if self._connections[address] >= limits.max_connections_per_client:
+            return False
+        self._connections[address] += 1
+        return True
+
+    def connection_lost(self, client: ClientConnection, *, broken: bool) -> None:
+        """A client's connection is gone: TCP sessions with it, UDP sessions unless they are resumed soon.
+
+        `broken`: the network, not the client, ended it; nobody is left who could resume.
+        """
+        self._connections[client.address] -= 1
+        if not self._connections[client.address]:
+            del self._connections[client.address]
+        for session in client.sessions:
+            session.client = None
+            if session.lower is LowerTransport.TCP or broken:
+                self.session_over(session, "the client's connection was lost")
+            else:
+                self._graces[session] = asyncio.get_running_loop().call_later(
+                    RESUME_GRACE, self.session_over, session, "the client did not come back"
+                )
+
+    def session_resumed(self, session: Session) -> None:
+        """A connection speaks for the session (again)."""
+        timer = self._graces.pop(session, None)
+        if timer is not None:
+            timer.cancel()
+
+    def new_session(self, described: Described, client: ClientConnection, lower: LowerTransport) -> Session:
+        """A session that is about to be set up. Raises RTSPError with 453 when there are too many."""
+        if len(self.sessions) >= self.settings.limits.max_sessions:
+            raise RTSPError(
+                f"this proxy has its {self.settings.limits.max_sessions} sessions already",
+                status=StatusCode.NOT_ENOUGH_BANDWIDTH,
+            )
+        session = Session(self, described, client, lower)
+        self.sessions[session.id] = session
+        return session
+
+    def session_over(self, session: Session, reason: str, *, close_client: bool = True) -> None:
+        """End a session in the background; it is of no use to anybody from now on."""
+        self.sessions.pop(session.id, None)
+        task = asyncio.create_task(session.end(reason, close_client=close_client), name=f"end of {session.id}")
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
+    def session_ended(self, session: Session) -> None:
+        """A session holds nothing any more."""
+        self.sessions.pop(session.id, None)
+        self.session_resumed(session)
+        if isinstance(session.client, ClientConnection):
+            session.client.sessions.discard(session)
+
+    def _routes_changed(self, table: RouteTable) -> None:
+        self._table = table
+
+    def _relay_lost(self, relay_id: str, reason: str) -> None:
+        for session in self.sessions.values():
+            if session.holds_relay(relay_id):
+                self.session_over(session, f"its relay was taken back: {reason}")
+                return
+
+    def _end_asked(self, session_id: str, reason: str) -> None:
+        session = self.sessions.get(session_id)
+        if session is not None:
+            self.session_over(session, reason)
+
+    async def _end_all(self) -> None:
+        for session in list(self.sessions.values()):
+            self.session_over(session, "the proxy is shutting down")
+        if self._endings:
+            await asyncio.wait(self._endings, timeout=TEARDOWN_TIMEOUT + 1)
+
+
+def _bind(address: str, port: int) -> socket.socket:
+    """A listening socket; "::" takes IPv4 too."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.create_server((address, port), family=family, backlog=_BACKLOG, dualstack_ipv6=address == "::")

@@ -1,0 +1,132 @@
+"""The Transport header at a proxy: what the client may have, what the camera is asked for, what the client is told.
+
+Pure. UDP media passes the media proxy, so both sides are told of its ports; interleaved media passes this process, so
+the camera is asked for the very channels of the client and chunks need no change.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import replace
+
+from rtsp_filter.relays import Allocation
+from rtsp_filter.rtsp import Delivery, LowerTransport, Pair, RTSPError, StatusCode, TransportError, TransportSpec
+
+_CHANNELS = 256
+
+
+def choose(offered: Iterable[TransportSpec], client_address: str, allowed: frozenset[LowerTransport]) -> TransportSpec:
+    """The first offer that can be honoured. Raises TransportError (461), or 403 for a third party's address."""
+    for spec in offered:
+        if spec.delivery is not Delivery.UNICAST or spec.lower not in allowed:
+            continue
+        if spec.lower is LowerTransport.UDP and (spec.client_port is None or 0 in spec.client_port):
+            continue
+        if spec.destination is not None and not _same_address(spec.destination, client_address):
+            raise RTSPError(
+                f"destination {spec.destination} is not where this request came from", status=StatusCode.FORBIDDEN
+            )
+        return spec
+    names = " or ".join(sorted(lower.value for lower in allowed))
+    raise TransportError(f"none of the offered transports is possible here: unicast {names} is")
+
+
+def free_channels(taken: Iterable[Pair]) -> Pair:
+    """The lowest even pair of channels that no other track has."""
+    used = {channel for pair in taken for channel in pair}
+    for channel in range(0, _CHANNELS, 2):
+        if not used & {channel, channel + 1}:
+            return Pair(channel, channel + 1)
+    raise TransportError("all interleaved channels are taken")
+
+
+def channels(spec: TransportSpec, taken: Iterable[Pair]) -> Pair:
+    """The channels of a new track: those asked for, else free ones. Raises RTSPError for channels in use."""
+    taken = list(taken)
+    wanted = spec.interleaved
+    if wanted is None:
+        return free_channels(taken)
+    if wanted.rtp == wanted.rtcp or any(set(wanted) & set(pair) for pair in taken):
+        raise RTSPError(f"interleaved channels {wanted} are in use", status=StatusCode.BAD_REQUEST)
+    return wanted
+
+
+def channel_table(tracks: Iterable[tuple[Pair, Pair]]) -> bytes | None:
+    """For tracks as (camera's channels, client's channels): the table from the first to the second, None where they
+    are equal and nothing needs to change."""
+    table = bytearray(range(_CHANNELS))
+    for camera, client in tracks:
+        for theirs, ours in zip(camera, client, strict=True):
+            table[theirs] = ours
+    return None if table == bytes(range(_CHANNELS)) else bytes(table)
+
+
+def upstream_udp(spec: TransportSpec, allocation: Allocation, local_address: str, camera_address: str) -> TransportSpec:
+    """What to ask of the camera for UDP. Raises TransportError where its media could not reach the media proxy.
+
+    `local_address` is this end of the connection to the camera: where it sends to unless told otherwise.
+    """
+    media = _media_address(allocation, camera_address, "the camera")
+    destination = None if _unspecified(media) or _same_address(media, local_address) else media
+    return TransportSpec(
+        profile=spec.profile,
+        destination=destination,
+        client_port=Pair(allocation.ingress_port, allocation.ingress_port + 1),
+        mode=spec.mode,
+    )
+
+
+def upstream_tcp(spec: TransportSpec, pair: Pair) -> TransportSpec:
+    """What to ask of the camera for interleaved media."""
+    return TransportSpec(profile=spec.profile, lower=LowerTransport.TCP, interleaved=pair, mode=spec.mode)
+
+
+def answer_udp(
+    spec: TransportSpec, granted: TransportSpec | None, allocation: Allocation, client_address: str
+) -> TransportSpec:
+    """What the client is told: its own ports, and the media proxy's as the server's.
+
+    Raises TransportError where the media proxy cannot reach the client.
+    """
+    media = _media_address(allocation, client_address, "the client")
+    return replace(
+        _answer(spec, granted),
+        source=None if _unspecified(media) else media,
+        client_port=spec.client_port,
+        server_port=Pair(allocation.egress_port, allocation.egress_port + 1),
+    )
+
+
+def answer_tcp(spec: TransportSpec, granted: TransportSpec | None, pair: Pair) -> TransportSpec:
+    """What the client is told of interleaved media."""
+    return replace(_answer(spec, granted), lower=LowerTransport.TCP, interleaved=pair)
+
+
+def _answer(spec: TransportSpec, granted: TransportSpec | None) -> TransportSpec:
+    ssrc = None if granted is None else granted.ssrc
+    return TransportSpec(profile=spec.profile, ssrc=ssrc, mode=spec.mode)
+
+
+def _media_address(allocation: Allocation, peer: str, who: str) -> str:
+    """The media proxy's address for this peer: of its family, and not loopback unless the peer is there too."""
+    remote = ipaddress.ip_address(peer.partition("%")[0])
+    for text in allocation.addresses:
+        address = ipaddress.ip_address(text)
+        if address.version == remote.version and (remote.is_loopback or not address.is_loopback):
+            return text
+    raise TransportError(
+        f"UDP media cannot pass between {who} at {peer} and the media address {', '.join(allocation.addresses)};"
+        " use TCP, or set --media-address to an address of this machine that both sides reach"
+    )
+
+
+def _unspecified(address: str) -> bool:
+    return ipaddress.ip_address(address).is_unspecified
+
+
+def _same_address(one: str, other: str) -> bool:
+    try:
+        return ipaddress.ip_address(one.partition("%")[0]) == ipaddress.ip_address(other.partition("%")[0])
+    except ValueError:
+        return False

@@ -1,0 +1,182 @@
+"""One connection to a camera: the asyncio shell of ClientCore, with keep-alives as its own business."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable
+from typing import cast
+
+from rtsp_filter.proxy.limits import CONNECT_TIMEOUT
+from rtsp_filter.proxy.sockets import plain_address, watch_peer
+from rtsp_filter.rtsp import (
+    ClientCore,
+    InterleavedChunk,
+    KeepaliveDue,
+    RequestTimedOut,
+    Response,
+    ResponseReceived,
+    RTSPError,
+    RTSPParseError,
+    ServerRequest,
+    StatusCode,
+    respond,
+)
+
+# Seconds after which a camera that answers nothing, not even TCP, is gone.
+DEAD_PEER_SECONDS = 10
+
+
+class UpstreamError(RTSPError):
+    """The camera cannot be reached or does not answer; the status is what its client is told."""
+
+    status = StatusCode.BAD_GATEWAY
+
+
+class Upstream(asyncio.Protocol):
+    """A connection to a camera, for at most one session.
+
+    `on_media` gets interleaved chunks, `on_closed` the reason when the camera, or the network, ends the connection.
+    """
+
+    def __init__(self) -> None:
+        self.core = ClientCore()
+        self.on_media: Callable[[InterleavedChunk], None] | None = None
+        self.on_closed: Callable[[str], None] | None = None
+        self.keepalive_url: str | None = None
+        self.closed: str | None = None
+        self.local_address = ""
+        self.peer_address = ""
+        self._transport: asyncio.Transport | None = None
+        self._waiting: dict[int, asyncio.Future[Response]] = {}
+        self._keepalives: set[int] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+
+    @classmethod
+    async def connect(cls, host: str, port: int) -> Upstream:
+        """A connection to the camera at `host` (address or name). Raises UpstreamError with 502 or 504."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                _, upstream = await loop.create_connection(cls, host, port)
+        except TimeoutError:
+            raise UpstreamError(
+                f"the camera did not answer within {CONNECT_TIMEOUT:.0f} s", status=StatusCode.GATEWAY_TIME_OUT
+            ) from None
+        except OSError as error:
+            raise UpstreamError(f"the camera cannot be reached: {error.strerror or error}") from error
+        return upstream
+
+    async def request(
+        self, method: str, url: str, *, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
+    ) -> Response:
+        """Ask the camera. Raises UpstreamError when it does not answer, or is gone."""
+        if self.closed is not None:
+            raise UpstreamError(self.closed)
+        handle = self.core.request(method, url, headers=headers, body=body, now=self._loop.time())
+        future: asyncio.Future[Response] = self._loop.create_future()
+        self._waiting[handle] = future
+        self._flush()
+        try:
+            return await future
+        finally:
+            self._waiting.pop(handle, None)
+
+    def send_media(self, data: bytes | memoryview) -> None:
+        """Send bytes of interleaved frames."""
+        if self._transport is not None and self.closed is None:
+            self._transport.write(data)
+
+    def pause(self) -> None:
+        """Read no more for now."""
+        if self._transport is not None and self.closed is None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._transport is not None and self.closed is None:
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """End the connection without a word to `on_closed`."""
+        self.on_media = self.on_closed = None
+        self._end("the connection was closed")
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.local_address = plain_address(transport.get_extra_info("sockname")[0])
+        self.peer_address = plain_address(transport.get_extra_info("peername")[0])
+        sock: socket.socket = transport.get_extra_info("socket")
+        watch_peer(sock, DEAD_PEER_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self.core.receive_data(data, self._loop.time())
+            self._take_events()
+        except RTSPParseError as error:
+            self._end(f"the camera sent something that is not RTSP: {error}")
+            return
+        self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(f"the camera closed the connection{f' ({exc})' if exc else ''}")
+
+    def _take_events(self) -> None:
+        while self.closed is None and (event := self.core.next_event()) is not None:
+            if isinstance(event, InterleavedChunk):
+                if self.on_media is not None:
+                    self.on_media(event)
+            elif isinstance(event, ResponseReceived):
+                self._answered(event)
+            elif isinstance(event, RequestTimedOut):
+                self._end("the camera does not answer any more", StatusCode.GATEWAY_TIME_OUT)
+            elif isinstance(event, KeepaliveDue):
+                if self.keepalive_url is not None:
+                    self._keepalives.add(self.core.keep_alive(self.keepalive_url, now=self._loop.time()))
+            elif isinstance(event, ServerRequest):
+                self.core.respond(event.request, respond(event.request, StatusCode.NOT_IMPLEMENTED))
+
+    def _answered(self, event: ResponseReceived) -> None:
+        if event.handle in self._keepalives:
+            self._keepalives.discard(event.handle)
+            if event.response.status == StatusCode.SESSION_NOT_FOUND:
+                self._end("the camera has forgotten the session")
+        elif (future := self._waiting.get(event.handle)) is not None and not future.done():
+            future.set_result(event.response)
+
+    def _flush(self) -> None:
+        """Write what the core has to say, and wake it when it next wants to be."""
+        if self.closed is not None or self._transport is None:
+            return
+        data = self.core.data_to_send()
+        if data:
+            self._transport.write(data)
+        due = self.core.next_timer()
+        if self._timer is not None:
+            if due is not None and self._timer.when() <= due:
+                return  # it will look again when it fires
+            self._timer.cancel()
+        self._timer = None if due is None else self._loop.call_at(due, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        self.core.handle_timer(self._loop.time())
+        self._take_events()
+        self._flush()
+
+    def _end(self, reason: str, status: StatusCode = StatusCode.BAD_GATEWAY) -> None:
+        if self.closed is not None:
+            return
+        self.closed = reason
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(UpstreamError(reason, status=status))
+        if self.on_closed is not None:
+            self.on_closed(reason)

@@ -1,0 +1,193 @@
+"""The relay registry: who gets which slot, when a relay is ready, and what a restart may not break."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from xds_server.relays.registry import (
+    LOST_PROXY_GRACE,
+    OPEN_TIMEOUT,
+    SETTLE_TIME,
+    Allocated,
+    Failed,
+    FailureReason,
+    Ready,
+    Receiver,
+    Relay,
+    RelayMessage,
+    RelayRegistry,
+    RelayState,
+)
+from xds_server.relays.slots import REST_AFTER_LOSS, REST_AFTER_STOP, SlotPool, SlotState
+
+
+class Mesh:
+    """A registry and a media proxy that acknowledges when told to."""
+
+    def __init__(self, capacity: int = 8, settle_time: float = 0.0) -> None:
+        self.has: set[int] = set()
+        pool = SlotPool(capacity, now=0.0)
+        self.registry = RelayRegistry(pool, self.has.__contains__, now=0.0, settle_time=settle_time)
+
+    def told(self) -> list[tuple[str, RelayMessage]]:
+        messages, self.registry.messages = self.registry.messages, []
+        return messages
+
+    def acknowledge(self, *slots: int) -> None:
+        self.has.update(slots)
+        self.registry.slots_acknowledged(slots)
+
+
+def relay(relay_id: str, owner: str = "proxy", address: str = "192.0.2.1") -> Relay:
+    return Relay(
+        relay_id=relay_id,
+        session_id="session",
+        media="video",
+        receiver=Receiver(address=address, rtp_port=5000, rtcp_port=5001),
+        owner=owner,
+        state=RelayState.WAITING,
+        deadline=math.inf,
+    )
+
+
+def test_a_relay_gets_its_ports_at_once_and_is_ready_only_when_the_media_proxy_has_it() -> None:
+    mesh = Mesh()
+    mesh.registry.open(relay("a"), 0.0)
+    assert mesh.told() == [("proxy", Allocated(relay_id="a", slot=0))]
+    assert mesh.registry.changed_slots == {0}
+    mesh.registry.slots_acknowledged([0])
+    assert mesh.told() == []
+    mesh.acknowledge(0)
+    assert mesh.told() == [("proxy", Ready(relay_id="a"))]
+
+
+def test_an_open_that_is_repeated_is_answered_again_and_not_opened_twice() -> None:
+    mesh = Mesh()
+    mesh.registry.open(relay("a"), 0.0)
+    mesh.acknowledge(0)
+    mesh.told()
+    mesh.registry.open(relay("a"), 1.0)
+    assert mesh.told() == [("proxy", Allocated(relay_id="a", slot=0)), ("proxy", Ready(relay_id="a"))]
+    assert mesh.registry.pool.count(SlotState.OPEN) == 1
+
+
+def test_without_a_free_slot_the_relay_fails_and_says_what_to_do() -> None:
+    mesh = Mesh(capacity=1)
+    mesh.registry.open(relay("a"), 0.0)
+    mesh.told()
+    mesh.registry.open(relay("b"), 0.0)
+    [(_, failed)] = mesh.told()
+    assert isinstance(failed, Failed)
+    assert failed.reason is FailureReason.NO_FREE_SLOT
+    assert "--media-ports" in failed.message
+    assert "b" not in mesh.registry.relays
+
+
+def test_a_relay_that_the_media_proxy_never_acknowledges_fails_in_time() -> None:
+    mesh = Mesh()
+    mesh.registry.open(relay("a"), 0.0)
+    mesh.told()
+    assert mesh.registry.next_timer() == OPEN_TIMEOUT
+    mesh.registry.tick(OPEN_TIMEOUT)
+    [(_, failed)] = mesh.told()
+    assert isinstance(failed, Failed)
+    assert failed.reason is FailureReason.MEDIA_PROXY_UNAVAILABLE
+    assert mesh.registry.receiver(0) is None
+
+
+def test_what_the_media_proxy_refuses_fails_with_its_own_words() -> None:
+    mesh = Mesh()
+    mesh.registry.open(relay("a"), 0.0)
+    mesh.told()
+    mesh.registry.slot_rejected(0, "cannot bind", 0.0)
+    [(_, failed)] = mesh.told()
+    assert isinstance(failed, Failed)
+    assert "cannot bind" in failed.message
+
+
+@pytest.mark.parametrize(("stopped", "rest"), [(True, REST_AFTER_STOP), (False, REST_AFTER_LOSS)])
+def test_a_slot_rests_longer_when_its_sender_may_still_send(stopped: bool, rest: float) -> None:
+    mesh = Mesh(capacity=1)
+    mesh.registry.open(relay("a"), 0.0)
+    mesh.registry.close("proxy", "a", sender_stopped=stopped, now=10.0)
+    mesh.told()
+    mesh.registry.open(relay("b"), 10.0 + rest - 0.1)
+    assert isinstance(mesh.told()[0][1], Failed)
+    mesh.registry.open(relay("b"), 10.0 + rest)
+    assert mesh.told() == [("proxy", Allocated(relay_id="b", slot=0))]
+
+
+def test_a_proxy_cannot_close_another_ones_relay() -> None:
+    mesh = Mesh()
+    mesh.registry.open(relay("a", owner="mine"), 0.0)
+    mesh.registry.close("other", "a", sender_stopped=True, now=0.0)
+    assert "a" in mesh.registry.relays
+
+
+def test_relays_outlive_their_proxys_stream_and_end_when_it_stays_away() -> None:
+    mesh = Mesh()
+    mesh.registry.open(relay("a"), 0.0)
+    mesh.acknowledge(0)
+    mesh.registry.proxy_lost("proxy", 10.0)
+    mesh.registry.tick(10.0 + LOST_PROXY_GRACE - 0.1)
+    assert "a" in mesh.registry.relays
+    assert mesh.registry.take_departed() == []
+    mesh.registry.tick(10.0 + LOST_PROXY_GRACE)
+    assert "a" not in mesh.registry.relays
+    assert mesh.registry.pool.state(0) is SlotState.RESTING
+    assert mesh.registry.take_departed() == ["proxy"]
+
+
+def test_a_proxy_that_comes_back_keeps_what_it_states_and_loses_the_rest() -> None:
+    mesh = Mesh()
+    for name in ("a", "b"):
+        mesh.registry.open(relay(name), 0.0)
+    mesh.acknowledge(0, 1)
+    mesh.told()
+    mesh.registry.proxy_lost("proxy", 1.0)
+    mesh.registry.state("proxy", {"b": (relay("b"), 1)}, 2.0)
+    assert set(mesh.registry.relays) == {"b"}
+    assert mesh.registry.pool.state(0) is SlotState.RESTING
+    mesh.registry.tick(1.0 + LOST_PROXY_GRACE)
+    assert set(mesh.registry.relays) == {"b"}
+
+
+def test_after_a_restart_no_slot_is_given_before_all_proxies_had_time_to_state_theirs() -> None:
+    mesh = Mesh(settle_time=SETTLE_TIME)
+    mesh.registry.open(relay("new", owner="fast"), 0.1)
+    assert mesh.told() == []
+    assert not mesh.registry.settled
+    mesh.registry.state("slow", {"old": (relay("old", owner="slow"), 0)}, 2.0)
+    assert mesh.registry.settle_due(SETTLE_TIME)
+    mesh.registry.settle([], SETTLE_TIME)
+    assert mesh.registry.receiver(0) == relay("old").receiver
+    assert (("fast", Allocated(relay_id="new", slot=1))) in mesh.told()
+
+
+def test_after_a_restart_slots_that_nobody_claims_but_somebody_may_use_rest_first() -> None:
+    mesh = Mesh(capacity=2, settle_time=SETTLE_TIME)
+    mesh.registry.settle([0], SETTLE_TIME)
+    mesh.registry.open(relay("a"), SETTLE_TIME)
+    assert mesh.told() == [("proxy", Allocated(relay_id="a", slot=1))]
+    assert mesh.registry.pool.state(0) is SlotState.RESTING
+
+
+def test_a_restated_relay_becomes_ready_when_the_media_proxy_has_it_however_late() -> None:
+    mesh = Mesh(settle_time=SETTLE_TIME)
+    mesh.registry.state("proxy", {"a": (relay("a"), 3)}, 1.0)
+    mesh.registry.settle([], SETTLE_TIME)
+    mesh.registry.tick(1000.0)
+    assert mesh.told() == []
+    mesh.acknowledge(3)
+    assert mesh.told() == [("proxy", Ready(relay_id="a"))]
+
+
+def test_two_proxies_that_claim_one_slot_do_not_share_it() -> None:
+    mesh = Mesh(settle_time=SETTLE_TIME)
+    mesh.registry.state("one", {"a": (relay("a", owner="one"), 3)}, 1.0)
+    mesh.registry.state("two", {"b": (relay("b", owner="two", address="192.0.2.2"), 3)}, 1.0)
+    [(owner, failed)] = mesh.told()
+    assert (owner, type(failed)) == ("two", Failed)
+    assert mesh.registry.receiver(3) == relay("a").receiver

@@ -1,0 +1,138 @@
+"""The slot pool: ports, watermarks, and rest."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from xds_server.relays.slots import LOW_WATERMARK, SHRINK_AFTER, SlotLayout, SlotPool, SlotState
+
+
+@given(first=st.integers(1, 65000), length=st.integers(5, 400))
+def test_slots_have_even_rtp_ports_of_their_own_within_the_range(first: int, length: int) -> None:
+    layout = SlotLayout(first_port=first, last_port=min(65535, first + length))
+    taken: set[int] = set()
+    for slot in range(layout.capacity):
+        ports = layout.ports(slot)
+        assert ports.ingress % 2 == 0 == ports.egress % 2
+        mine = {ports.ingress, ports.ingress + 1, ports.egress, ports.egress + 1}
+        assert len(mine) == 4
+        assert not mine & taken
+        assert layout.first_port <= min(mine)
+        assert max(mine) <= layout.last_port
+        taken |= mine
+
+
+@pytest.mark.parametrize(("first", "last"), [(20000, 20002), (20001, 20004), (0, 100), (20010, 20000), (65000, 65536)])
+def test_a_range_without_room_for_a_slot_is_refused(first: int, last: int) -> None:
+    with pytest.raises(ValueError, match="media ports"):
+        SlotLayout(first_port=first, last_port=last)
+
+
+def test_the_pool_grows_before_it_runs_out() -> None:
+    pool = SlotPool(200, now=0.0, minimum=LOW_WATERMARK)
+    assert pool.size == LOW_WATERMARK
+    pool.take(0.0)
+    assert pool.size > LOW_WATERMARK
+    taken = [pool.take(0.0) for _ in range(199)]
+    assert None not in taken
+    assert pool.take(0.0) is None
+
+
+def test_a_released_slot_rests_before_it_is_used_again() -> None:
+    pool = SlotPool(1, now=0.0)
+    assert pool.take(0.0) == 0
+    pool.rest(0, until=90.0)
+    assert pool.take(89.9) is None
+    assert pool.next_timer() == 90.0
+    assert pool.take(90.0) == 0
+
+
+def test_a_pool_that_has_long_been_too_large_shrinks_from_the_top_to_its_minimum() -> None:
+    pool = SlotPool(400, now=0.0, minimum=20)
+    taken = [pool.take(0.0) for _ in range(100)]
+    grown = pool.size
+    for slot in taken:
+        assert slot is not None
+        pool.rest(slot, until=1.0)
+    pool.tick(1.0)
+    assert pool.size == grown
+    now = 1.0
+    while (due := pool.next_timer()) is not None:
+        now = due
+        pool.tick(now)
+    assert pool.size == 20
+    assert now >= 1.0 + SHRINK_AFTER
+
+
+def test_a_slot_in_use_is_never_given_up() -> None:
+    pool = SlotPool(100, now=0.0, minimum=1)
+    taken = [pool.take(0.0) for _ in range(60)]
+    for slot in taken[:-1]:
+        assert slot is not None
+        pool.rest(slot, until=1.0)
+    pool.tick(1.0)
+    pool.tick(1.0 + SHRINK_AFTER)
+    assert pool.size >= 60
+    assert pool.state(59) is SlotState.OPEN
+
+
+def test_a_claim_takes_a_slot_that_the_pool_has_not_warmed_yet() -> None:
+    pool = SlotPool(100, now=0.0, minimum=4)
+    assert pool.claim(50)
+    assert pool.size == 51
+    assert not pool.claim(50)
+    assert not pool.claim(100)
+
+
+class SlotsAreNobodysTwice(RuleBasedStateMachine):
+    """Whatever is taken, claimed and released: a slot has one owner, and rests when it should."""
+
+    @initialize(capacity=st.integers(1, 80), minimum=st.integers(1, 40))
+    def start(self, capacity: int, minimum: int) -> None:
+        self.now = 0.0
+        self.pool = SlotPool(capacity, now=0.0, minimum=minimum)
+        self.open: set[int] = set()
+        self.resting: dict[int, float] = {}
+
+    @rule()
+    def take(self) -> None:
+        slot = self.pool.take(self.now)
+        if slot is None:
+            assert len(self.open) + sum(until > self.now for until in self.resting.values()) >= self.pool.capacity
+            return
+        assert slot not in self.open
+        assert self.resting.pop(slot, 0.0) <= self.now
+        self.open.add(slot)
+
+    @rule(slot=st.integers(-1, 100))
+    def claim(self, slot: int) -> None:
+        expected = 0 <= slot < self.pool.capacity and slot not in self.open
+        assert self.pool.claim(slot) is expected
+        if expected:
+            self.open.add(slot)
+            self.resting.pop(slot, None)
+
+    @rule(data=st.data(), rest=st.floats(0.1, 100))
+    def release(self, data: st.DataObject, rest: float) -> None:
+        if self.open:
+            slot = data.draw(st.sampled_from(sorted(self.open)))
+            self.open.remove(slot)
+            self.resting[slot] = self.now + rest
+            self.pool.rest(slot, until=self.now + rest)
+
+    @rule(seconds=st.floats(0, 300))
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        self.pool.tick(self.now)
+
+    @invariant()
+    def counts_agree(self) -> None:
+        if hasattr(self, "pool"):
+            assert self.pool.count(SlotState.OPEN) == len(self.open)
+            assert sum(self.pool.count(state) for state in SlotState) == self.pool.size
+
+
+TestSlotsAreNobodysTwice = SlotsAreNobodysTwice.TestCase
