@@ -125,8 +125,8 @@ class PlayerCore:
             self._error = self._error or reason
         self._end(now)
 
-    def receive_data(self, data: bytes, now: float) -> None:
-        """The connection gave bytes."""
+    def receive_data(self, data: bytes | memoryview, now: float) -> None:
+        """The connection gave bytes; the caller may change them afterwards."""
         try:
             self._client.receive_data(data, now)
             self._take_events(now)
@@ -332,8 +332,9 @@ class PlayerCore:
             self._receive_on[channels.rtcp] = track.receiver.rtcp_received
 
     def _fail(self, error: str, now: float) -> None:
-        self._error = self._error or error
-        self.stop(now)
+        if self._phase is not Phase.TEARDOWN:
+            self._error = error
+            self.stop(now)
 
     def _end(self, now: float) -> None:
         if self._phase is Phase.ENDED:

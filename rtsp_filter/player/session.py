@@ -20,6 +20,9 @@ from rtsp_filter.rtsp import RTSPURL
 CONNECT_LIMIT = 10.0
 """Seconds for name resolution and connecting; as long as a response may take."""
 
+READ_SIZE = 1 << 16
+"""Bytes of one read: the largest interleaved frame, or a burst of fifty usual ones."""
+
 _CNAME_BYTES = 12
 """96 bits make a name unique (RFC 7022, section 5)."""
 
@@ -47,16 +50,20 @@ async def play(
     return report
 
 
-class _Connection(asyncio.Protocol):
-    """One RTSP connection, which a redirect may replace by another."""
+class _Connection(asyncio.BufferedProtocol):
+    """One RTSP connection, which a redirect may replace by another. Every read goes into the same buffer."""
 
     def __init__(self, session: _Session) -> None:
         self._session = session
+        self._buffer = memoryview(bytearray(READ_SIZE))
         self.current = True
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self.current:
-            self._session.data_received(data)
+            self._session.data_received(self._buffer[:nbytes])
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.current:
@@ -105,7 +112,7 @@ class _Session:
             self._tell(report)
         return report
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: memoryview) -> None:
         """The current connection gave bytes."""
         self._core.receive_data(data, self._loop.time())
         self._advance()
