@@ -2,6 +2,10 @@
 
 Pure: the registry says which receiver each slot has, this module says it in resources, and acknowledgements find
 their way back to the relays that wait for them. Opening a relay changes two resources, whatever the size of the pool.
+
+All clusters that there can ever be are there from the start, and the pool warms and cools listeners only: Envoy tells
+every listener's filter of every cluster that comes or goes, on the threads that carry media. Growing by clusters held
+media up for as much as a second; growing by listeners does not show.
 """
 
 from __future__ import annotations
@@ -50,7 +54,8 @@ class MediaPlane:
         self._acked: dict[tuple[str, str], str | None] = {}
         self._proxy_had_state = False
         self._pushed_slots = 0
-        self.flush()
+        self.cache.update(upsert=self._clusters())
+        self.flush_resources()
 
     def proxy_connected(self, proxy: MediaProxy | None, *, had_state: bool) -> None:
         """The media proxy opened a stream; what an earlier stream acknowledged is void."""
@@ -101,33 +106,31 @@ class MediaPlane:
         return messages
 
     def flush_resources(self) -> None:
-        """Bring the cache up to date: slots that came, went, or changed their receiver."""
+        """Bring the cache up to date: slots that were warmed, cooled, or changed their receiver."""
         registry = self.registry
         size = registry.pool.size
         added = range(self._pushed_slots, size)
         removed = range(size, self._pushed_slots)
-        changed = {slot for slot in registry.changed_slots if slot < size} | set(added)
-        if not changed and not removed:
-            return
-        registry.changed_slots.clear()
         self._pushed_slots = size
-        self.cache.update(
-            upsert=[*self._frames(added), *self._assignments(changed)],
-            remove=[
-                (type_url, name)
-                for slot in removed
-                for name in slot_names(slot)
-                for type_url in (LISTENER.type_url, CLUSTER.type_url, ENDPOINT.type_url)
-            ],
-        )
+        changed, registry.changed_slots = registry.changed_slots, set()
+        if changed or added or removed:
+            self.cache.update(
+                upsert=[*self._assignments(changed), *self._listeners(added)],
+                remove=[(LISTENER.type_url, name) for slot in removed for name in slot_names(slot)],
+            )
 
-    def _frames(self, slots: Iterable[int]) -> Iterable[Resource]:
-        """What never changes of a slot: its listeners and clusters."""
+    def _clusters(self) -> Iterable[Resource]:
+        """The clusters of all slots, warm or not, with their empty assignments."""
+        slots = range(self.settings.layout.capacity)
         for slot in slots:
-            ports = self.settings.layout.ports(slot)
             for flow in Flow:
-                yield Resource.of(slot_cluster(slot, flow, ports, self.settings.addresses))
-                yield Resource.of(slot_listener(slot, flow, ports, self.settings.addresses))
+                yield Resource.of(slot_cluster(slot, flow, self.settings.layout.ports(slot), self.settings.addresses))
+        yield from self._assignments(slots)
+
+    def _listeners(self, slots: Iterable[int]) -> Iterable[Resource]:
+        for slot in slots:
+            for flow in Flow:
+                yield Resource.of(slot_listener(slot, flow, self.settings.layout.ports(slot), self.settings.addresses))
 
     def _assignments(self, slots: Iterable[int]) -> Iterable[Resource]:
         for slot in slots:
@@ -143,7 +146,8 @@ class MediaPlane:
         """Slots without a relay that the media proxy, which outlived us, may still send to somebody."""
         if not (self.connected and self._proxy_had_state):
             return []
-        empty = [slot for slot in range(self.registry.pool.size) if self.registry.receiver(slot) is None]
+        slots = range(self.settings.layout.capacity)
+        empty = [slot for slot in slots if self.registry.receiver(slot) is None]
         return [slot for slot in empty if not all(self._has(ENDPOINT.type_url, name) for name in slot_names(slot))]
 
     def _slots_within(self, proxy: MediaProxy) -> int:

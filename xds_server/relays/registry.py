@@ -173,11 +173,10 @@ class RelayRegistry:
             self._fail(relay, FailureReason.MEDIA_PROXY_UNAVAILABLE, f"the media proxy refused slot {slot}: {message}")
 
     def settle(self, unclean: Iterable[int], now: float) -> None:
-        """All proxies that live have spoken. `unclean`: slots that the media proxy may still have a receiver for."""
+        """All proxies that live have spoken. `unclean`: slots without a relay whose receiver the media proxy may have."""
         self._settle_at = None
         for slot in unclean:
-            if slot < self.pool.size and self.pool.state(slot) is not SlotState.OPEN:
-                self.pool.rest(slot, until=now + REST_AFTER_LOSS)
+            self.pool.rest(slot, until=now + REST_AFTER_LOSS)
         for relay_id in [relay_id for relay_id in self._pending if self.relays[relay_id].state is RelayState.WAITING]:
             self._allocate(relay_id, now)
 

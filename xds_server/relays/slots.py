@@ -144,6 +144,8 @@ class SlotPool:
 
     def rest(self, slot: int, *, until: float) -> None:
         """`slot` is no longer open, or was never safe: it becomes free at `until`."""
+        if slot >= self.size:
+            self._grow_to(slot + 1)
         if self._states[slot] is SlotState.FREE:
             self._free.remove(slot)
             heapq.heapify(self._free)
