@@ -13,12 +13,15 @@ import structlog
 
 from rtsp_filter.proxy.connection import ClientConnection
 from rtsp_filter.proxy.limits import RESUME_GRACE, TEARDOWN_TIMEOUT, ProxyLimits
+from rtsp_filter.proxy.routes import RouteView, check
 from rtsp_filter.proxy.session import Described, Session
 from rtsp_filter.relays import RelayClient
-from rtsp_filter.routing import Decision, NoRoute, RouteTable
+from rtsp_filter.routing import Decision, NoRoute
 from rtsp_filter.rtsp import RTSPURL, LowerTransport, RTSPError, StatusCode
 from rtsp_filter.xds import XdsClient
 
+# What the control plane knows RTSP proxies by.
+NODE_CLUSTER = "msm-rtsp"
 # Connections that wait to be accepted: a burst of players after a restart.
 _BACKLOG = 1024
 
@@ -58,7 +61,14 @@ class RTSPProxy:
             on_relay_lost=self._relay_lost,
             on_end_session=self._end_asked,
         )
-        self._table: RouteTable | None = None
+        self._routes = RouteView()
+        self._xds = XdsClient(
+            settings.control_plane,
+            node_id=settings.node_id,
+            cluster=NODE_CLUSTER,
+            on_update=self._routes.update,
+            check=check,
+        )
         self._connections: Counter[str] = Counter()
         self._endings: set[asyncio.Task[None]] = set()
         self._graces: dict[Session, asyncio.TimerHandle] = {}
@@ -66,7 +76,6 @@ class RTSPProxy:
     async def run(self) -> None:
         """Serve until cancelled; then end every session in order."""
         loop = asyncio.get_running_loop()
-        xds = XdsClient(self.settings.control_plane, self.settings.node_id, self._routes_changed)
         servers: list[asyncio.Server] = []
         try:
             for listen in self.settings.listen:
@@ -77,7 +86,7 @@ class RTSPProxy:
                 log.info("RTSP proxy listens", rtsp=f"{listen.address}:{self.port}")
             self.listening.set()
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(xds.run(), name="xDS client")
+                tasks.create_task(self._xds.run(), name="xDS client")
                 tasks.create_task(self.relays.run(), name="relay client")
         finally:
             for server in servers:
@@ -86,9 +95,9 @@ class RTSPProxy:
 
     def decide(self, url: RTSPURL) -> Decision | NoRoute:
         """Where a URL leads. Raises RTSPError with 503 before the control plane has said anything."""
-        if self._table is None:
+        if not self._xds.state.complete:
             raise RTSPError("no routes yet: the control plane has not answered", status=StatusCode.SERVICE_UNAVAILABLE)
-        return self._table.decide(url.host, url.target or "/", random=random.random())
+        return self._routes.table.decide(url.host, url.target or "/", random=random.random())
 
     def admit(self, address: str) -> bool:
         """Count a new connection from `address`; False when there are too many."""
@@ -147,9 +156,6 @@ class RTSPProxy:
         self.session_resumed(session)
         if isinstance(session.client, ClientConnection):
             session.client.sessions.discard(session)
-
-    def _routes_changed(self, table: RouteTable) -> None:
-        self._table = table
 
     def _relay_lost(self, relay_id: str, reason: str) -> None:
         for session in self.sessions.values():
