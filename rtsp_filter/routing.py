@@ -120,8 +120,7 @@ class HostTable:
         name = _bare(host.lower())
         if name in self._exact:
             return self._exact[name]
-        fits = (item for suffix, item in self._suffixes if len(name) > len(suffix) and name.endswith(suffix))
-        return next(fits, None)
+        return next((item for suffix, item in self._suffixes if _ends_with(name, suffix)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +210,11 @@ def _bare(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host if host.count(":") > 1 else host.partition(":")[0]
+
+
+def _ends_with(name: str, suffix: str) -> bool:
+    """Whether "*" and `suffix` stand for `name`: alone "*" is for anything, before a suffix for at least a letter."""
+    return suffix == "" or (len(name) > len(suffix) and name.endswith(suffix))
 
 
 def _upstream(endpoint: Endpoint, path: str, query: str) -> Upstream:
