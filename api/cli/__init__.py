@@ -6,7 +6,6 @@ are there at once. Exit codes: 0 it worked, 1 it did not, 2 it was called wrongl
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -43,6 +42,8 @@ def make_app() -> typer.Typer:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(version(DISTRIBUTION))
         raise typer.Exit
 

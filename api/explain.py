@@ -1,0 +1,165 @@
+"""Where an RTSP URL leads to, and why: what `/v1/explain` answers.
+
+The answer is read from the very bytes that RTSP proxies get, with the very code that RTSP proxies use. It is the same
+each time: where a proxy leaves the choice to chance, all candidates are listed with their shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.endpoint.v3 import endpoint_pb2
+from envoy.config.route.v3 import route_pb2
+
+from api import models, views
+from mesh.model import Endpoint
+from rtsp_filter.route_matching import RouteEntry, find_route, split_query, upstream_path
+from rtsp_filter.routing import Decision, NoRoute, NoRouteKind, RouteTable
+from rtsp_filter.rtsp import RTSPURL
+from xds_server.cache import ResourceCache
+from xds_server.compile.routes import ROUTE_CONFIGURATION
+from xds_server.control_plane import ControlPlane
+from xds_server.resources import CLUSTER, ENDPOINT, ROUTE
+from xds_server.subscription import SyncState
+
+_REFUSALS = {
+    NoRouteKind.NOT_FOUND: (models.Outcome.NOT_FOUND, HTTPStatus.NOT_FOUND),
+    NoRouteKind.NO_ENDPOINT: (models.Outcome.NO_ENDPOINT, HTTPStatus.SERVICE_UNAVAILABLE),
+}
+
+
+class Explainer:
+    """Explains URLs. The route table is read again only when the configuration has changed."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+        self._revision = -1
+        self._table = RouteTable()
+
+    def explain(self, text: str) -> models.Explanation:
+        """Raises URLError for what is no RTSP URL, RouteTableError if the proxies' own configuration is unusable."""
+        url = RTSPURL.parse(text).without_userinfo()
+        table = self._current_table()
+        host = table.hosts.find(url.host)
+        path, query = split_query(url.target)
+        entry = None if host is None else find_route(host, path)
+        candidates = () if entry is None else tuple(_candidates(table, entry, path, query, url))
+        answer = table.decide(url.host, url.target, random=_chance_of_the_first(candidates))
+        outcome, status, message = _verdict(answer, candidates)
+        route, rule = (None, None) if entry is None else views.split_route(entry.name)
+        return models.Explanation(
+            url=str(url),
+            outcome=outcome,
+            status=status.value,
+            message=message,
+            virtual_host=None if host is None else host.name,
+            route=route,
+            rule=rule,
+            match=None if entry is None else str(entry.match),
+            rewritten_path=None if entry is None else entry.rewritten(path),
+            candidates=candidates,
+            rtsp_proxies=_serving_proxies(self._plane),
+            media_proxies=_media_proxies(self._plane),
+            reasons=answer.reasons,
+        )
+
+    def _current_table(self) -> RouteTable:
+        cache = self._plane.routes
+        if cache.revision != self._revision:
+            self._table = read_table(cache)
+            self._revision = cache.revision
+        return self._table
+
+
+def read_table(cache: ResourceCache) -> RouteTable:
+    """The route table that an RTSP proxy has once it has got all of `cache`. Raises RouteTableError."""
+    configuration = cache.get(ROUTE.type_url, ROUTE_CONFIGURATION)
+    return RouteTable.from_xds(
+        route_pb2.RouteConfiguration.FromString(configuration.body if configuration is not None else b""),
+        _messages(cache, CLUSTER.type_url, cluster_pb2.Cluster),
+        _messages(cache, ENDPOINT.type_url, endpoint_pb2.ClusterLoadAssignment),
+    )
+
+
+def _messages(cache: ResourceCache, type_url: str, message: Any) -> list[Any]:
+    return [message.FromString(resource.body) for resource in cache.resources(type_url).values()]
+
+
+def _candidates(
+    table: RouteTable, entry: RouteEntry, path: str, query: str, url: RTSPURL
+) -> Sequence[models.Candidate]:
+    rewritten = entry.rewritten(path)
+    shares = views.shares([cluster.weight for cluster in entry.clusters])
+    return [
+        models.Candidate(
+            backend=cluster.name,
+            weight=cluster.weight,
+            share=share,
+            targets=_targets(table.endpoints(cluster.name), share, rewritten, query),
+        )
+        for cluster, share in zip(entry.clusters, shares, strict=True)
+    ]
+
+
+def _targets(endpoints: Sequence[Endpoint], share: float, path: str, query: str) -> tuple[models.Target, ...]:
+    return tuple(
+        models.Target(
+            endpoint=endpoint.name,
+            address=endpoint.address,
+            port=endpoint.port,
+            url=_upstream_url(endpoint, upstream_path(endpoint.path, path, query)),
+            transport=endpoint.transport,
+            share=share / len(endpoints),
+        )
+        for endpoint in endpoints
+    )
+
+
+def _upstream_url(endpoint: Endpoint, target: str) -> str:
+    path, mark, query = target.partition("?")
+    return str(
+        RTSPURL(scheme="rtsp", host=endpoint.address, port=endpoint.port, path=path, query=query if mark else None)
+    )
+
+
+def _chance_of_the_first(candidates: Sequence[models.Candidate]) -> float:
+    """A random number that falls on the first server of the first candidate that has one."""
+    before = 0.0
+    for candidate in candidates:
+        if candidate.weight and candidate.targets:
+            return before + candidate.targets[0].share / 2
+        before += candidate.share
+    return 0.0
+
+
+def _verdict(
+    answer: Decision | NoRoute, candidates: Sequence[models.Candidate]
+) -> tuple[models.Outcome, HTTPStatus, str]:
+    if isinstance(answer, NoRoute):
+        outcome, status = _REFUSALS[answer.kind]
+        return outcome, status, answer.message
+    used = [candidate for candidate in candidates if candidate.weight]
+    servers = sum(len(candidate.targets) for candidate in used)
+    lost = sum(candidate.share for candidate in used if not candidate.targets)
+    choice = f"one of {servers} servers" if servers > 1 else f"the server {answer.upstream.name}"
+    warning = f"; {100 * lost:.3g} % of the sessions get 503, because their backend has no endpoint" if lost else ""
+    return models.Outcome.ROUTED, HTTPStatus.OK, f"route {answer.route} leads to {choice}{warning}"
+
+
+def _serving_proxies(plane: ControlPlane) -> tuple[models.ServingProxy, ...]:
+    newest = {proxy.node.id: proxy for proxy in plane.proxies.values() if views.kind_of(proxy) is models.ProxyKind.RTSP}
+    return tuple(
+        models.ServingProxy(
+            id=name,
+            current=all(status.state is SyncState.SYNCED for status in newest[name].statuses()),
+        )
+        for name in sorted(newest)
+    )
+
+
+def _media_proxies(plane: ControlPlane) -> tuple[str, ...]:
+    media = (proxy for proxy in plane.proxies.values() if views.kind_of(proxy) is models.ProxyKind.MEDIA)
+    return tuple(sorted({proxy.node.id for proxy in media}))

@@ -1,0 +1,115 @@
+"""Metrics for Prometheus: the state of the control plane at the time of the scrape, in a registry of its own.
+
+Nothing is counted along the way, so a metric can neither drift from what the API says nor cost anything between two
+scrapes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from api import models, views
+from xds_server.control_plane import ControlPlane
+from xds_server.relays.registry import RelayState
+from xds_server.relays.slots import SlotState
+from xds_server.resources import RESOURCE_TYPES, resource_type
+
+Labels = TypeVar("Labels", bound=tuple[str, ...])
+# A value of each label of a metric, and the metric's value.
+Sample = tuple[tuple[str, ...], float]
+
+
+def registry_of(plane: ControlPlane, version: str) -> CollectorRegistry:
+    """A registry with the metrics of `plane` and nothing else. `version` is this software's."""
+    registry = CollectorRegistry()
+    registry.register(MeshCollector(plane, version))
+    return registry
+
+
+class MeshCollector(Collector):
+    """Reads the control plane when it is scraped."""
+
+    def __init__(self, plane: ControlPlane, version: str) -> None:
+        self._plane = plane
+        self._version = version
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics, as of now."""
+        yield InfoMetricFamily("msm_build", "The software that answers.", value={"version": self._version})
+        yield _gauge("msm_ready", "1 when a session would work now, 0 otherwise.", not self._plane.not_ready())
+        yield from self._mesh()
+        yield from self._traffic()
+        yield from self._slots()
+        yield from self._proxies()
+        yield from self._resources()
+
+    def _mesh(self) -> Iterator[Metric]:
+        plane = self._plane
+        yield _gauge("msm_routes", "Routes in the mesh.", len(plane.mesh.routes))
+        yield _gauge("msm_backends", "Backends in the mesh.", len(plane.mesh.backends))
+        failed = [((source.name,), float(source.error is not None)) for source in views.sources(plane)]
+        text = "1 when the latest change of a source was refused and its last good state stays, 0 otherwise."
+        yield _labelled("msm_source_refused", text, ("source",), failed)
+
+    def _traffic(self) -> Iterator[Metric]:
+        sessions = Counter((item.transport, item.state) for item in views.sessions(self._plane))
+        for transport in (models.SessionTransport.UDP, models.SessionTransport.TCP):
+            for state in (models.SessionState.READY, models.SessionState.PLAYING):
+                sessions.setdefault((transport, state), 0)
+        yield _labelled("msm_sessions", "RTSP sessions of players.", ("transport", "state"), _samples(sessions))
+        relays = Counter(dict.fromkeys(RelayState, 0))
+        relays.update(relay.state for relay in self._plane.media.registry.relays.values())
+        by_state = [((state.value,), float(count)) for state, count in relays.items()]
+        yield _labelled("msm_relays", "Relays, each one track of a session over UDP.", ("state",), by_state)
+
+    def _slots(self) -> Iterator[Metric]:
+        pool = self._plane.media.registry.pool
+        by_state = [((state.value,), float(pool.count(state))) for state in SlotState]
+        yield _labelled("msm_slots", "Warm media slots by state.", ("state",), by_state)
+        yield _gauge("msm_slots_capacity", "Media slots that there may be, warm or not.", pool.capacity)
+
+    def _proxies(self) -> Iterator[Metric]:
+        plane = self._plane
+        streams = Counter(dict.fromkeys(((kind,) for kind in models.ProxyKind), 0))
+        streams.update((views.kind_of(proxy),) for proxy in plane.proxies.values())
+        yield _labelled("msm_xds_streams", "Proxies' open xDS streams.", ("kind",), _samples(streams))
+        yield _gauge("msm_relay_streams", "RTSP proxies' open relay streams.", len(plane.relay_streams))
+
+    def _resources(self) -> Iterator[Metric]:
+        plane = self._plane
+        caches = {models.ProxyKind.MEDIA: plane.media.cache, models.ProxyKind.RTSP: plane.routes}
+        held = [
+            ((kind.value, row.short_name), float(len(cache.resources(row.type_url))))
+            for kind, cache in caches.items()
+            for row in RESOURCE_TYPES.values()
+        ]
+        text = "xDS resources that proxies of a kind should have."
+        yield _labelled("msm_xds_resources", text, ("kind", "type"), held)
+        states = Counter(
+            (proxy.node.id, resource_type(status.type_url).short_name, status.state.value)
+            for proxy in plane.proxies.values()
+            for status in proxy.statuses()
+        )
+        text = "xDS resources of each proxy, by how far the proxy is with them."
+        yield _labelled("msm_proxy_resources", text, ("proxy", "type", "state"), _samples(states))
+
+
+def _samples(counts: Counter[Labels]) -> list[Sample]:
+    return [(labels, float(count)) for labels, count in sorted(counts.items())]
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=float(value))
+
+
+def _labelled(name: str, text: str, labels: tuple[str, ...], samples: Iterable[Sample]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for values, value in samples:
+        family.add_metric(values, value)
+    return family

@@ -1,0 +1,288 @@
+"""The control plane's state as the models of the API: plain functions, read between two of its steps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from api import models
+from mesh import model as mesh_model
+from mesh.model import ObjectName
+from mesh.wire import relay_pb2
+from rtsp_filter.rtsp import RTSPURL, URLError
+from xds_server.control_plane import ControlPlane
+from xds_server.envoy.bootstrap import MEDIA_CLUSTER
+from xds_server.relays.registry import Relay
+from xds_server.resources import resource_type
+from xds_server.subscription import ConnectedProxy, SyncState
+
+_TRANSPORTS = {
+    relay_pb2.UDP: models.SessionTransport.UDP,
+    relay_pb2.TCP: models.SessionTransport.TCP,
+}
+_STATES = {
+    relay_pb2.READY: models.SessionState.READY,
+    relay_pb2.PLAYING: models.SessionState.PLAYING,
+}
+
+
+# Routes, backends, sources
+
+
+def routes(plane: ControlPlane) -> list[models.Route]:
+    """All routes, by name."""
+    return [_route(plane.mesh.routes[name]) for name in sorted(plane.mesh.routes)]
+
+
+def route(plane: ControlPlane, name: ObjectName) -> models.Route | None:
+    """One route."""
+    found = plane.mesh.routes.get(name)
+    return None if found is None else _route(found)
+
+
+def backends(plane: ControlPlane) -> list[models.Backend]:
+    """All backends, by name."""
+    return [_backend(plane.mesh.backends[name]) for name in sorted(plane.mesh.backends)]
+
+
+def sources(plane: ControlPlane) -> list[models.Source]:
+    """Every source that has said something, usable or not."""
+    slices = plane._slices
+    names = sorted({*slices, *plane.source_errors})
+    parts = [slices.get(name) or mesh_model.Slice(source=name) for name in names]
+    return [
+        models.Source(
+            name=part.source,
+            routes=tuple(map(str, sorted(part.routes))),
+            backends=tuple(map(str, sorted(part.backends))),
+            error=plane.source_errors.get(part.source),
+        )
+        for part in parts
+    ]
+
+
+def shares(weights: list[int]) -> list[float]:
+    """Each weight's part of their sum."""
+    total = sum(weights)
+    return [weight / total if total else 0.0 for weight in weights]
+
+
+def _route(route: mesh_model.Route) -> models.Route:
+    return models.Route(
+        namespace=route.name.namespace,
+        name=route.name.name,
+        hostnames=route.hostnames,
+        rules=tuple(_rule(rule) for rule in route.rules),
+    )
+
+
+def _rule(rule: mesh_model.Rule) -> models.Rule:
+    weighted = zip(rule.backends, shares([item.weight for item in rule.backends]), strict=True)
+    rewrite = rule.rewrite
+    return models.Rule(
+        name=rule.name,
+        matches=tuple(models.PathMatch(type=match.type, value=match.value) for match in rule.matches),
+        rewrite=None if rewrite is None else models.PathRewrite(type=rewrite.type, value=rewrite.value),
+        backends=tuple(
+            models.BackendShare(backend=str(item.backend), weight=item.weight, share=share) for item, share in weighted
+        ),
+    )
+
+
+def _backend(backend: mesh_model.Backend) -> models.Backend:
+    return models.Backend(
+        namespace=backend.name.namespace,
+        name=backend.name.name,
+        endpoints=tuple(
+            models.Endpoint(
+                name=endpoint.name,
+                address=endpoint.address,
+                port=endpoint.port,
+                path=endpoint.path,
+                transport=endpoint.transport,
+            )
+            for endpoint in backend.endpoints
+        ),
+    )
+
+
+# Sessions and relays
+
+
+def sessions(plane: ControlPlane) -> list[models.Session]:
+    """All sessions, the oldest first."""
+    relays: dict[str, list[str]] = {}
+    for relay in plane.media.registry.relays.values():
+        relays.setdefault(relay.session_id, []).append(relay.relay_id)
+    found = sorted(plane.sessions.values(), key=lambda session: (session.started_at, session.session_id))
+    return [_session(plane, item, relays.get(item.session_id, [])) for item in found]
+
+
+def session(plane: ControlPlane, session_id: str) -> models.Session | None:
+    """One session."""
+    found = plane.sessions.get(session_id)
+    if found is None:
+        return None
+    relays = plane.media.registry.relays.values()
+    return _session(plane, found, [relay.relay_id for relay in relays if relay.session_id == session_id])
+
+
+def relays(plane: ControlPlane) -> list[models.Relay]:
+    """All relays, by slot; those that wait for one come last."""
+    found = plane.media.registry.relays.values()
+    return [_relay(plane, relay) for relay in sorted(found, key=_slot_order)]
+
+
+def _session(plane: ControlPlane, item: relay_pb2.Session, relay_ids: list[str]) -> models.Session:
+    route_name, rule = split_route(item.route)
+    return models.Session(
+        id=item.session_id,
+        state=_STATES.get(item.state, models.SessionState.UNKNOWN),
+        transport=_TRANSPORTS.get(item.transport, models.SessionTransport.UNKNOWN),
+        client_address=item.client_address,
+        url=without_credentials(item.url),
+        upstream_url=without_credentials(item.upstream_url),
+        route=route_name,
+        rule=item.rule or rule,
+        backend=item.cluster,
+        endpoint=item.endpoint,
+        media=tuple(item.media),
+        relays=tuple(sorted(relay_ids)),
+        proxy=plane.session_owner.get(item.session_id, ""),
+        started_at=_time(item.started_at),
+    )
+
+
+def _slot_order(relay: Relay) -> tuple[bool, int, str]:
+    return relay.slot is None, relay.slot or 0, relay.relay_id
+
+
+def _relay(plane: ControlPlane, relay: Relay) -> models.Relay:
+    media = plane.settings.media
+    ports = None if relay.slot is None else media.layout.ports(relay.slot)
+    receiver = relay.receiver
+    return models.Relay(
+        id=relay.relay_id,
+        session=relay.session_id,
+        media=relay.media,
+        state=relay.state,
+        slot=relay.slot,
+        addresses=media.addresses,
+        ingress=None if ports is None else _pair(ports.ingress),
+        egress=None if ports is None else _pair(ports.egress),
+        receiver=models.Receiver(
+            address=receiver.address, ports=models.PortPair(rtp=receiver.rtp_port, rtcp=receiver.rtcp_port)
+        ),
+        proxy=relay.owner,
+    )
+
+
+def _pair(rtp: int) -> models.PortPair:
+    return models.PortPair(rtp=rtp, rtcp=rtp + 1)
+
+
+# Proxies
+
+
+def proxies(plane: ControlPlane) -> list[models.Proxy]:
+    """All proxies with any stream, by node id."""
+    names = {proxy.node.id for proxy in plane.proxies.values()} | set(plane.relay_streams)
+    return [_proxy(plane, name) for name in sorted(names)]
+
+
+def proxy_resources(plane: ControlPlane, node_id: str, kind: str | None) -> list[models.ProxyResource] | None:
+    """The resources of a proxy, of one type (short name or type URL) if `kind` says so; None: no such proxy."""
+    streams = streams_of(plane, node_id)
+    if not streams:
+        return [] if node_id in plane.relay_streams else None
+    return [
+        models.ProxyResource(
+            type=resource_type(status.type_url).short_name,
+            type_url=status.type_url,
+            name=status.name,
+            state=status.state,
+            version_sent=status.version_sent,
+            version_acknowledged=status.version_acknowledged,
+            error=status.error,
+        )
+        for status in streams[-1].statuses()
+        if kind is None or kind in (status.type_url, resource_type(status.type_url).short_name)
+    ]
+
+
+def streams_of(plane: ControlPlane, node_id: str) -> list[ConnectedProxy]:
+    """The xDS streams of a node, the newest last."""
+    found = (proxy for proxy in plane.proxies.values() if proxy.node.id == node_id)
+    return sorted(found, key=lambda proxy: proxy.connected_at)
+
+
+def kind_of(proxy: ConnectedProxy) -> models.ProxyKind:
+    """What a proxy carries."""
+    return models.ProxyKind.MEDIA if proxy.node.cluster == MEDIA_CLUSTER else models.ProxyKind.RTSP
+
+
+def state_counts(proxy: ConnectedProxy) -> Iterator[models.StateCount]:
+    """How many of a proxy's resources are in each state, in the order of the states."""
+    counts = Counter(status.state for status in proxy.statuses())
+    return (models.StateCount(state=state, resources=counts[state]) for state in SyncState if counts[state])
+
+
+def _proxy(plane: ControlPlane, node_id: str) -> models.Proxy:
+    streams = streams_of(plane, node_id)
+    newest = streams[-1] if streams else None
+    return models.Proxy(
+        id=node_id,
+        kind=models.ProxyKind.RTSP if newest is None else kind_of(newest),
+        cluster="" if newest is None else newest.node.cluster,
+        software="" if newest is None else newest.node.user_agent,
+        version="" if newest is None else newest.node.user_agent_version,
+        xds=None if newest is None else _xds_stream(newest, len(streams)),
+        relay_stream=_relay_stream(plane, node_id),
+    )
+
+
+def _xds_stream(proxy: ConnectedProxy, streams: int) -> models.XdsStream:
+    return models.XdsStream(
+        peer=proxy.peer,
+        connected_at=_time(proxy.connected_at),
+        protocol=proxy.protocol,
+        streams=streams,
+        throttled=proxy.throttled,
+        resources=tuple(state_counts(proxy)),
+    )
+
+
+def _relay_stream(plane: ControlPlane, node_id: str) -> models.RelayStream | None:
+    stream = plane.relay_streams.get(node_id)
+    if stream is None:
+        return None
+    return models.RelayStream(
+        peer=stream.peer,
+        sessions=sum(owner == node_id for owner in plane.session_owner.values()),
+        relays=sum(relay.owner == node_id for relay in plane.media.registry.relays.values()),
+    )
+
+
+# Values
+
+
+def split_route(name: str) -> tuple[str, str]:
+    """`namespace/route/rule`, as Envoy routes are named, as the route's name and the rule's."""
+    namespace, _, rest = name.partition("/")
+    route_name, _, rule = rest.partition("/")
+    return (f"{namespace}/{route_name}", rule) if route_name else (name, "")
+
+
+def without_credentials(url: str) -> str:
+    """The URL as it may be shown; what is no RTSP URL stays out of sight."""
+    if not url:
+        return ""
+    try:
+        return str(RTSPURL.parse(url).without_userinfo())
+    except URLError:
+        return "(not an RTSP URL)"
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
