@@ -180,7 +180,9 @@ class PlayerCore:
 
     def report(self, now: float) -> PlayReport:
         """Everything measured so far."""
+        ended = self._stopped_at is not None
         now = now if self._stopped_at is None else self._stopped_at
+        duration = 0.0 if self._playing_at is None else now - self._playing_at
         heard = (track.receiver.first_packet_at for track in self.tracks)
         first = min((at for at in heard if at is not None), default=None)
         return PlayReport(
@@ -188,8 +190,8 @@ class PlayerCore:
             transport=self._transport,
             setup_ms=self._since_start(self._playing_at),
             first_packet_ms=self._since_start(first),
-            duration_s=0.0 if self._playing_at is None else round(now - self._playing_at, 3),
-            tracks=tuple(track.receiver.report(now) for track in self.tracks),
+            duration_s=round(duration, 3),
+            tracks=tuple(track.receiver.report(now, duration=duration if ended else None) for track in self.tracks),
             error=self._error,
         )
 

@@ -38,7 +38,9 @@ class TrackReport(_Report):
     duplicates: Count = Field(description="RTP packets that arrived more than once.")
     malformed: Count = Field(description="Datagrams or frames that were no RTP or RTCP packet.")
     jitter_ms: Milliseconds = Field(description="Interarrival jitter in milliseconds (RFC 3550, section 6.4.1).")
-    bitrate_bps: float = Field(description="Bits a second over the last second, RTP headers included.")
+    bitrate_bps: int = Field(
+        description="Bits a second, RTP headers included: over the last second, or the whole of an ended session."
+    )
     round_trip_ms: Milliseconds | None = Field(
         description="Latest round trip to the sender in milliseconds (RTCP XR, RFC 3611); null if it answers none."
     )

@@ -46,7 +46,7 @@ def _caption(report: PlayReport) -> Text:
     )
 
 
-def _bit_rate(bits: float) -> str:
+def _bit_rate(bits: int) -> str:
     return f"{bits / 1_000_000:.2f} Mbit/s" if bits >= 1_000_000 else f"{bits / 1_000:.0f} kbit/s"
 
 

@@ -75,9 +75,10 @@ class TrackReceiver:
             )
         )
 
-    def report(self, now: float) -> TrackReport:
-        """Everything so far."""
+    def report(self, now: float, *, duration: float | None = None) -> TrackReport:
+        """Everything so far. With `duration`, the seconds that an ended session played, its average bit rate."""
         figures = self._statistics.figures(now)
+        average = figures.bytes * 8 / duration if duration else None
         return TrackReport(
             media=self._media,
             codec=self._codec,
@@ -89,7 +90,7 @@ class TrackReceiver:
             duplicates=figures.duplicates,
             malformed=self._malformed,
             jitter_ms=round(figures.jitter * 1_000, 3),
-            bitrate_bps=round(figures.bit_rate),
+            bitrate_bps=round(figures.bit_rate if average is None else average),
             round_trip_ms=None if self._round_trip is None else round(self._round_trip * 1_000, 3),
             sender_reports=figures.sender_reports,
         )

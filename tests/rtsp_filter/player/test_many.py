@@ -14,7 +14,7 @@ def report(*, setup_ms: float | None = None, error: str | None = None, lost: int
         duplicates=3,
         malformed=0,
         jitter_ms=0.0,
-        bitrate_bps=0.0,
+        bitrate_bps=0,
         round_trip_ms=None,
         sender_reports=0,
     )

@@ -23,7 +23,7 @@ def report(*, error: str | None = None, codec: str = "H264") -> PlayReport:
         duplicates=0,
         malformed=0,
         jitter_ms=1.26,
-        bitrate_bps=1_250_000.0,
+        bitrate_bps=1_250_000,
         round_trip_ms=None,
         sender_reports=0,
     )

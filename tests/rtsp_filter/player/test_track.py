@@ -76,3 +76,11 @@ def test_what_is_no_packet_is_counted_and_is_no_media() -> None:
     receiver.rtcp_received(b"hello", 1.0)
     assert receiver.report(1.0).malformed == 2
     assert receiver.first_packet_at is None
+
+
+def test_an_ended_session_tells_its_average_bit_rate() -> None:
+    receiver = new_receiver()
+    header = build_header(payload_type=96, marker=False, sequence=5, timestamp=0, ssrc=THEIRS)
+    receiver.rtp_received(header + bytes(988), 1.0)
+    assert receiver.report(1.5).bitrate_bps == 8_000
+    assert receiver.report(5.0, duration=4.0).bitrate_bps == 2_000
