@@ -20,6 +20,7 @@ import uvloop
 from api.app import create_app
 from api.settings import HostPort, MeshSettings
 from mesh.documents import compile_documents, route_options
+from mesh.model import MeshError
 from rtsp_filter.proxy import Listen, ProxyLimits, ProxySettings, RTSPProxy
 from xds_server.compile.slots import RECEIVE_BUFFER_BYTES
 from xds_server.control_plane import ControlPlane, ControlPlaneSettings
@@ -50,8 +51,8 @@ def run(main: Callable[[], Awaitable[int]]) -> int:
         except asyncio.CancelledError:
             return 0
         except ExceptionGroup as group:
-            known, unknown = group.split(OSError)
-            if unknown is not None:
+            known, unknown = group.split((OSError, MeshError, TimeoutError))
+            if known is None or unknown is not None:
                 raise
             log.error("the mesh cannot run", error="; ".join(str(error) for error in known.exceptions))
             return 1
@@ -83,15 +84,27 @@ class Parts:
                 settle_time=0.0 if fresh else SETTLE_TIME,
             )
         )
-        if settings.route:
-            plane.set_slice(compile_documents(route_options(settings.route), source="command line"))
-        if settings.files:
-            files = FileSource(settings.files, on_slice=plane.set_slice, on_error=plane.source_failed)
-            plane.set_slice(files.load())
-            self._start(files.run(), "files")
+        self._sources(plane)
         self._start(plane.run(), "control plane")
         await plane.listening.wait()
         return plane
+
+    def _sources(self, plane: ControlPlane) -> None:
+        """Feed the control plane. Raises MeshError for what cannot be used: later errors leave the last good state,
+        at the start there is none."""
+        settings = self.settings
+        if settings.route:
+            plane.set_slice(compile_documents(route_options(settings.route), source="command line"))
+        if settings.files:
+            files = FileSource(
+                settings.files,
+                on_slice=plane.set_slice,
+                on_error=lambda error: plane.source_failed("files", str(error)),
+            )
+            plane.set_slice(files.load())
+            self._start(files.run(), "files")
+        if plane.source_errors:
+            raise MeshError("; ".join(plane.source_errors.values()))
 
     async def api(self, plane: ControlPlane) -> int:
         """Start the REST API; gives its port."""

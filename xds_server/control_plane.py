@@ -48,7 +48,10 @@ class ControlPlaneSettings:
 
 
 class ControlPlane:
-    """State and services of the control plane; `run` serves until cancelled."""
+    """State and services of the control plane; `run` serves until cancelled.
+
+    `listening` is set once `port` is known, `ready` while a session would work (`not_ready` says why not).
+    """
 
     def __init__(self, settings: ControlPlaneSettings) -> None:
         self.settings = settings
@@ -62,6 +65,7 @@ class ControlPlane:
         self.relay_streams: dict[str, RelayStream] = {}
         self.port = 0
         self.listening = asyncio.Event()
+        self.ready = asyncio.Event()
         self._slices: dict[str, Slice] = {}
         self._compiler = RouteCompiler()
         self._media_stream: ConnectedProxy | None = None
@@ -151,6 +155,7 @@ class ControlPlane:
         if proxy is self._media_stream:
             self._media_stream = None
             self.media.proxy_disconnected()
+            self._relays_changed()
 
     def resources_acknowledged(self, proxy: ConnectedProxy, type_url: str, versions: Mapping[str, str | None]) -> None:
         """A proxy has these versions now."""
@@ -246,6 +251,10 @@ class ControlPlane:
         for owner in self.media.registry.take_departed():
             self._forget_sessions(owner)
         self._timer_changed.set()
+        if self.not_ready():
+            self.ready.clear()
+        else:
+            self.ready.set()
 
     def _tell(self, owner: str, message: RelayMessage) -> None:
         stream = self.relay_streams.get(owner)

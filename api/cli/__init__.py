@@ -6,11 +6,12 @@ are there at once. Exit codes: 0 it worked, 1 it did not, 2 it was called wrongl
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
-from api.cli import run
+from api.cli import check, peers, read, run
 
 __all__ = ["main", "make_app"]
 
@@ -21,6 +22,8 @@ _EPILOG = "Start with: msm demo. Every command explains itself: msm COMMAND --he
 
 def main() -> None:
     """Run `msm` with this process's arguments."""
+    # We start Envoy, and never go on in a forked child; gRPC's handlers for that only cost and complain.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     make_app()()
 
 
@@ -35,7 +38,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_msm)
-    for module in (run,):
+    for module in (run, peers, check, read):
         module.register(app)
     return app
 

@@ -175,7 +175,6 @@ def demo(
     """
     settings = _settings(None, log_level=log_level)
     from api.demo import demo as play_demo
-
     from rtsp_filter.player import PlayTransport
 
     try:

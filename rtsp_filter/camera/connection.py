@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import chain
-from typing import Protocol
+from typing import Protocol, cast
 
 from rtsp_filter.camera.session import Batch, TCPTarget
 from rtsp_filter.rtsp import (
@@ -45,9 +45,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._owner.connected(self, transport)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one without saying so
+        self._owner.connected(self, self._transport)
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -19,6 +19,11 @@ _ADS_CLUSTER = "control-plane"
 _RECONNECT = {"base_interval": "0.1s", "max_interval": "1s"}
 # A control plane that vanished without a FIN is noticed within interval + timeout.
 _KEEPALIVE = {"interval": "10s", "timeout": "5s"}
+# TCP reaches a media proxy on its admin socket alone; Envoy warns where nothing bounds it.
+_MAX_TCP_CONNECTIONS = 64
+_DOWNSTREAM_CONNECTIONS = (
+    "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
+)
 # What each slot counts is most of a slot's memory: keep what people ask for, leave out the rest.
 _KEPT_STATS = (
     r"cluster\.slot-\d+-\w+\.(upstream_cx_(tx|rx)_bytes_total|upstream_cx_none_healthy|upstream_cx_overflow"
@@ -71,6 +76,17 @@ def bootstrap(node_id: str, proxy: MediaProxy, xds: XdsTarget, admin_socket: str
             "lds_config": {"ads": {}, "resource_api_version": "V3"},
         },
         "static_resources": {"clusters": [_control_plane_cluster(xds)]},
+        "overload_manager": {
+            "resource_monitors": [
+                {
+                    "name": "envoy.resource_monitors.global_downstream_max_connections",
+                    "typed_config": {
+                        "@type": _DOWNSTREAM_CONNECTIONS,
+                        "max_active_downstream_connections": _MAX_TCP_CONNECTIONS,
+                    },
+                }
+            ]
+        },
         "stats_config": {
             "stats_matcher": {
                 "inclusion_list": {"patterns": [{"safe_regex": {"regex": regex}} for regex in _KEPT_STATS]}
