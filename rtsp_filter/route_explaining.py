@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rtsp_filter.route_matching import RouteEntry, VirtualHost, find_route, has_dot_segments
+from rtsp_filter.route_matching import RouteEntry, VirtualHost, has_dot_segments
 
 if TYPE_CHECKING:
     from rtsp_filter.routing import Decision, NoRoute, RouteTable
@@ -24,7 +24,7 @@ def explain(
     if has_dot_segments(path):
         yield f'The path "{path}" has "." or ".." as an element; no route is followed with such a path.'
         return
-    route = find_route(virtual_host, path)
+    route = virtual_host.find(path)
     yield from _about_routes(virtual_host, route, path)
     if route is not None:
         yield from _about_clusters(table, route)

@@ -140,6 +140,48 @@ class VirtualHost:
     name: str
     domains: tuple[str, ...]
     routes: tuple[RouteEntry, ...]
+    _index: RouteIndex = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_index", RouteIndex(self.routes))
+
+    def find(self, path: str) -> RouteEntry | None:
+        """The first route that matches `path`, which has no query.
+
+        A path with "." or ".." as an element matches none: behind a base path it would reach what the route does not
+        give.
+        """
+        position = None if has_dot_segments(path) else self._index.first(path)
+        return None if position is None else self.routes[position]
+
+
+class RouteIndex:
+    """Finds the first of many routes without trying them all: most are one camera's path, and those are looked up."""
+
+    def __init__(self, routes: Sequence[RouteEntry]) -> None:
+        self._exact: dict[str, int] = {}
+        self._prefixes: dict[str, int] = {}
+        self._others: list[tuple[int, PathMatcher]] = []
+        for position, route in enumerate(routes):
+            if route.match.kind is MatchKind.EXACT:
+                self._exact.setdefault(route.match.value, position)
+            elif route.match.kind is MatchKind.PATH_PREFIX:
+                self._prefixes.setdefault(route.match.value, position)
+            else:
+                self._others.append((position, route.match))
+
+    def first(self, path: str) -> int | None:
+        """The position of the first route that matches `path`."""
+        ends = [end for end, character in enumerate(path) if character == "/"]
+        found = [self._prefixes.get(path[:end]) for end in (*ends, len(path))]
+        found.append(self._exact.get(path))
+        best = min((position for position in found if position is not None), default=None)
+        for position, matcher in self._others:
+            if best is not None and position > best:
+                break
+            if matcher.matches(path):
+                return position
+        return best
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,14 +215,6 @@ def upstream_path(base: str, path: str, query: str) -> str:
     if not base_query:
         return joined + query
     return f"{joined}?{base_query}" + (f"&{query[1:]}" if len(query) > 1 else "")
-
-
-def find_route(virtual_host: VirtualHost, path: str) -> RouteEntry | None:
-    """The first route that matches. A path with "." or ".." as an element matches none: behind a base path it would
-    reach what the route does not give."""
-    if has_dot_segments(path):
-        return None
-    return next((route for route in virtual_host.routes if route.match.matches(path)), None)
 
 
 def choose(weights: Sequence[int], random: float) -> tuple[int, Fraction]:

@@ -19,7 +19,6 @@ from rtsp_filter.route_matching import (
     VirtualHost,
     WeightedCluster,
     choose,
-    find_route,
     split_query,
     upstream_path,
 )
@@ -183,7 +182,7 @@ class RouteTable:
         if virtual_host is None:
             message = f'no route is for the host "{host}"'
             return NoRoute(kind=NoRouteKind.NOT_FOUND, message=message, _why=why)
-        route = find_route(virtual_host, path)
+        route = virtual_host.find(path)
         if route is None:
             message = f'no route matches the path "{path}"'
             return NoRoute(kind=NoRouteKind.NOT_FOUND, message=message, _why=why)
