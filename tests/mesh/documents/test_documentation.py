@@ -1,0 +1,47 @@
+"""What is written about documents is true, and every field says what it is."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from mesh.documents import compile_documents, load_documents
+from mesh.documents.base import DocumentModel
+from mesh.documents.loading import KINDS
+from mesh.model import ObjectName, merge
+
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "documents.md"
+
+
+def _models(model: type[DocumentModel]) -> list[type[DocumentModel]]:
+    return [found for inner in model.__subclasses__() for found in (inner, *_models(inner))]
+
+
+def test_the_example_is_a_mesh() -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
+    mesh = merge([compile_documents(load_documents([("documents.md", example)]), source="files")])
+    assert set(mesh.routes) == {ObjectName("default", "building")}
+    assert set(mesh.backends) == {ObjectName("default", "lobby"), ObjectName("default", "doors:554")}
+    assert all(backend.endpoints for backend in mesh.backends.values())
+
+
+def test_every_kind_is_in_the_documentation() -> None:
+    text = DOCUMENTATION.read_text()
+    for kind in KINDS:
+        assert f"| `{kind.__name__}` | `{kind.model_fields['api_version'].default}` |" in text
+
+
+@pytest.mark.parametrize("model", _models(DocumentModel))
+def test_every_field_has_a_description(model: type[BaseModel]) -> None:
+    assert model.__doc__
+    assert [name for name, field in model.model_fields.items() if not field.description] == []
+    assert model.model_config["frozen"] is True
+    assert model.model_config["extra"] == "forbid"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_json_schema_in_kubernetes_spelling(kind: type[BaseModel]) -> None:
+    schema = kind.model_json_schema(by_alias=True)
+    assert {"apiVersion", "kind", "metadata"} <= set(schema["properties"])
+    assert "_" not in "".join(schema["properties"])
