@@ -16,7 +16,7 @@ from envoy.config.route.v3 import route_pb2
 
 from api import models, views
 from mesh.model import Endpoint
-from rtsp_filter.route_matching import RouteEntry, find_route, split_query, upstream_path
+from rtsp_filter.route_matching import RouteEntry, split_query, upstream_path
 from rtsp_filter.routing import Decision, NoRoute, NoRouteKind, RouteTable
 from rtsp_filter.rtsp import RTSPURL
 from xds_server.cache import ResourceCache
@@ -45,7 +45,7 @@ class Explainer:
         table = self._current_table()
         host = table.hosts.find(url.host)
         path, query = split_query(url.target)
-        entry = None if host is None else find_route(host, path)
+        entry = None if host is None else host.find(path)
         candidates = () if entry is None else tuple(_candidates(table, entry, path, query, url))
         answer = table.decide(url.host, url.target, random=_chance_of_the_first(candidates))
         outcome, status, message = _verdict(answer, candidates)

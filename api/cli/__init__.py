@@ -34,6 +34,7 @@ def make_app() -> typer.Typer:
         help=_HELP,
         epilog=_EPILOG,
         no_args_is_help=True,
+        rich_markup_mode=None,  # help is read in pipes too, and "[none]" in it is no markup
         pretty_exceptions_show_locals=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
