@@ -31,8 +31,17 @@ from xds_server.subscription.limits import RequestBudget
 
 MAX_REQUEST_BYTES = 4 << 20
 """The largest request: a reconnecting proxy states the versions of everything it has, some 60 bytes a resource."""
-SERVER_OPTIONS = (("grpc.max_receive_message_length", MAX_REQUEST_BYTES), ("grpc.max_send_message_length", -1))
-"""gRPC options for a server that carries this service. A full state may be of any size."""
+PING_SECONDS = 10
+PING_TIMEOUT_SECONDS = 5
+"""A proxy that vanished without a word is noticed within the sum of both."""
+SERVER_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.keepalive_time_ms", PING_SECONDS * 1000),
+    ("grpc.keepalive_timeout_ms", PING_TIMEOUT_SECONDS * 1000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", PING_TIMEOUT_SECONDS * 1000),
+)
+"""gRPC options for a server that carries this service. A full state may be of any size; proxies may ping us too."""
 
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 

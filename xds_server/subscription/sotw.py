@@ -4,8 +4,8 @@ A response of a type with `full_state` (LDS, CDS) carries all that the client sh
 is repeated and one it must lose is left out: what the client accepted, with the new contents laid over it. Other
 types carry only the new contents.
 
-`version_info` is the sum of the fingerprints of all that the client has once it accepts the response. On another
-stream, or another server, equal sums therefore mean equal content for the names asked for, and nothing is sent.
+`version_info` is the sum of the fingerprints of all that the client has once it accepts the response. A client of the
+wildcard that comes back with an equal sum, to this server or another, has equal content, and is sent nothing.
 
 Source: https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#basic-protocol-overview
 """
@@ -27,6 +27,8 @@ class SotwSubscription(Subscription):
     _claimed = ""
     _begun = False
     _ever_named = False
+    _known = False
+    """The client has accepted a response on this stream, so what it holds of a full-state type is known."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -78,6 +80,7 @@ class SotwSubscription(Subscription):
     def _accept(self, contents: Contents) -> None:
         super()._accept(contents)
         self._lay(contents)
+        self._known = True
 
     def _lay(self, contents: Contents) -> None:
         """Put new contents over what the client has accepted."""
@@ -99,19 +102,27 @@ class SotwSubscription(Subscription):
     def _look(self) -> None:
         if self._claimed:
             self._check_claim()
+        if self.kind.full_state and not self._known and None in self._current(self._fresh).values():
+            # From another stream it may hold what has gone now, so it needs a state without it.
+            self._owes_answer = True
         super()._look()
 
     def _check_claim(self) -> None:
-        """The client may have from another stream exactly what it should have; then there is nothing to send."""
-        wanted = {r.name: r for r in self._cache.resources(self.kind.type_url).values() if self._covers(r.name)}
-        if self._claimed == _version_info(sum(resource.fingerprint for resource in wanted.values())):
+        """The client may have from another stream exactly what it should have; then there is nothing to send.
+
+        Only a client of the wildcard can: one that asks by name may have let go of a name since, and a request does
+        not tell.
+        """
+        wanted = self._cache.resources(self.kind.type_url)
+        everything = self.wildcard and not self.names
+        if everything and self._claimed == _version_info(sum(r.fingerprint for r in wanted.values())):
             self._accept(dict(wanted))
             self._report({name: resource.version for name, resource in wanted.items()})
             for waiting in (self._fresh, self._updates, self._removals, self._forced):
                 waiting.clear()
             self._owes_answer = False
             self._claimed = ""
-        elif not self._cache.held:
+        elif not everything or not self._cache.held:
             self._claimed = ""
 
     def _batch(self, removals: bool) -> Contents | None:

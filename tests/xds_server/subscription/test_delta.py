@@ -327,3 +327,14 @@ def test_while_the_cache_is_held_nothing_is_answered(resource: Any, delta_stream
     assert delta.wakes > before
     sent = delta.read()
     assert [names(response) for response in sent] == [["new"]]
+
+
+def test_nobody_is_blamed_for_content_that_changed_before_it_was_tried_alone(delta: Any, resource: Any) -> None:
+    delta.put(resource(LISTENER, "a"), resource(LISTENER, "b"))
+    (both,) = delta.ask(LISTENER)
+    delta.put(resource(LISTENER, "a", 1))
+    responses = delta.nack(LISTENER, both, "one of them is bad")
+    while responses:
+        responses = delta.ack(LISTENER, responses[0])
+    assert delta.rejected == []
+    assert {s.state for s in delta.status(LISTENER).values()} == {SyncState.SYNCED}

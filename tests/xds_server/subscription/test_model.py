@@ -139,6 +139,10 @@ class DeltaClient(Client):
         self.wildcard[kind] = wildcard
         self.send(request)
 
+    def may_keep(self, kind: ResourceType) -> bool:
+        """May the client still hold what the cache no longer has?"""
+        return False
+
     def stale(self, kind: ResourceType) -> None:
         self.send(discovery_pb2.DeltaDiscoveryRequest(type_url=kind.type_url, response_nonce="stale"))
 
@@ -177,6 +181,7 @@ class SotwClient(Client):
         self.connect()
         self.version = getattr(self, "version", dict.fromkeys(KINDS, ""))
         self.nonce = dict.fromkeys(KINDS, "")
+        self.accepted: set[ResourceType] = set()
         self.named = {kind: bool(self.names[kind]) for kind in KINDS}
         for kind in KINDS:
             self.request(kind)
@@ -207,8 +212,14 @@ class SotwClient(Client):
         self.request(kind)
 
     def set_wildcard(self, kind: ResourceType, wildcard: bool) -> None:
+        if not wildcard:
+            self.version[kind] = ""  # what it has from now on is not what the version stands for
         self.wildcard[kind] = wildcard
         self.request(kind)
+
+    def may_keep(self, kind: ResourceType) -> bool:
+        """Only a full state removes; and it does not arrive while all that there is to send is refused."""
+        return not kind.full_state or kind not in self.accepted
 
     def stale(self, kind: ResourceType) -> None:
         request = discovery_pb2.DiscoveryRequest(type_url=kind.type_url, response_nonce="stale")
@@ -223,7 +234,8 @@ class SotwClient(Client):
         if BAD in received.values():
             self.request(kind, error="refused")
             return
-        self.version[kind] = response.version_info
+        self.version[kind] = response.version_info if self.wildcard[kind] else ""
+        self.accepted.add(kind)
         covered = {name: version for name, version in received.items() if self.covers(kind, name)}
         self.has[kind] = covered if kind.full_state else {**self.has[kind], **covered}
         self.request(kind)
@@ -295,7 +307,7 @@ class Walk(RuleBasedStateMachine):
         if not self.client.covers(kind, name):
             assert has is None
         elif wanted is None:
-            assert has is None or (self.client.protocol is XdsProtocol.SOTW and not kind.full_state)
+            assert has is None or self.client.may_keep(kind)
         elif wanted.version != BAD:
             assert has == wanted.version
         else:

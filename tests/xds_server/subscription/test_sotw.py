@@ -129,31 +129,43 @@ def test_star_and_a_then_only_a_drops_the_wildcard(sotw: Any, resource: Any) -> 
     assert names(response) == ["a"]
 
 
-@pytest.mark.parametrize("kind", FULL_STATE + PARTIAL)
-def test_a_reconnect_with_the_same_content_is_sent_nothing(
+@pytest.mark.parametrize("kind", FULL_STATE)
+def test_a_reconnect_with_the_same_wildcard_and_content_is_sent_nothing(
     cache: ResourceCache, sotw_stream: Any, resource: Any, kind: Any
 ) -> None:
     cache.update(upsert=[resource(kind, "a"), resource(kind, "b")])
     first = sotw_stream(cache, "1")
-    (response,) = first.ask(kind, "a", "b")
-    first.ack(kind, response, "a", "b")
+    (response,) = first.ask(kind)
+    first.ack(kind, response)
     changed = resource(kind, "a", 1)
     cache.update(upsert=[changed])
     (response,) = first.read()
     second = sotw_stream(cache, "2")
-    assert second.ask(kind, "b", "a", version=response.version_info) == []
+    assert second.ask(kind, version=response.version_info) == []
     assert second.acknowledged[kind.type_url, "a"] == changed.version
     assert second.core.proxy.had_state
 
 
-@pytest.mark.parametrize("kind", FULL_STATE + PARTIAL)
-def test_a_reconnect_with_another_subscription_is_answered(
+@pytest.mark.parametrize("kind", FULL_STATE)
+def test_a_reconnect_after_a_change_is_answered(
     cache: ResourceCache, sotw_stream: Any, resource: Any, kind: Any
 ) -> None:
     cache.update(upsert=[resource(kind, "a"), resource(kind, "b")])
+    (response,) = sotw_stream(cache, "1").ask(kind)
+    cache.update(remove=[(kind.type_url, "b")])
+    (answer,) = sotw_stream(cache, "2").ask(kind, version=response.version_info)
+    assert names(answer) == ["a"]
+
+
+@pytest.mark.parametrize("kind", FULL_STATE + PARTIAL)
+@pytest.mark.parametrize("asked", [("a",), ("a", "b")])
+def test_a_reconnect_by_name_is_answered_as_the_client_may_have_let_go_meanwhile(
+    cache: ResourceCache, sotw_stream: Any, resource: Any, kind: Any, asked: tuple[str, ...]
+) -> None:
+    cache.update(upsert=[resource(kind, "a"), resource(kind, "b")])
     (response,) = sotw_stream(cache, "1").ask(kind, "a")
-    (answer,) = sotw_stream(cache, "2").ask(kind, "a", "b", version=response.version_info)
-    assert sorted(names(answer)) == ["a", "b"]
+    (answer,) = sotw_stream(cache, "2").ask(kind, *asked, version=response.version_info)
+    assert names(answer) == list(asked)
 
 
 def test_another_server_with_equal_content_gives_equal_versions(sotw_stream: Any, resource: Any) -> None:
@@ -206,3 +218,15 @@ def test_while_the_cache_is_held_nothing_is_answered(sotw_stream: Any, resource:
     cache.release()
     assert same.read() == []
     assert [names(response) for response in other.read()] == [["a"]]
+
+
+@pytest.mark.parametrize("kind", FULL_STATE)
+def test_what_a_client_had_before_it_refused_the_first_state_is_removed_when_it_goes(
+    sotw: Any, resource: Any, kind: Any
+) -> None:
+    sotw.put(resource(kind, "a", 1))
+    (response,) = sotw.ask(kind, version="it-has-an-older-one")
+    assert sotw.nack(kind, response, "no") == []
+    sotw.remove(kind, "a")
+    (response,) = sotw.read()
+    assert names(response) == []
