@@ -1,12 +1,14 @@
-"""Runs a command's coroutine on an event loop that SIGINT and SIGTERM end cleanly."""
+"""Runs a peer's coroutine on an event loop that SIGINT and SIGTERM end cleanly.
+
+The loop is asyncio's own: its clock counts nanoseconds, where uvloop's counts whole milliseconds, too coarse for a
+player that measures jitter and set-up times.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
-
-import uvloop
 
 
 def run_until_signal(main: Callable[[], Coroutine[object, object, int]]) -> int:
@@ -22,5 +24,4 @@ def run_until_signal(main: Callable[[], Coroutine[object, object, int]]) -> int:
         except asyncio.CancelledError:
             return 0
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(guarded())
+    return asyncio.run(guarded())

@@ -29,12 +29,11 @@ async def play_and_report(url: str, transport: PlayTransport, seconds: float | N
             report = await play(url, transport=transport, seconds=seconds, on_progress=progress)
         except PlayError as error:
             report = error.report
-            show(report)
         except asyncio.CancelledError:
             report = latest[0]  # play() reports once more when it is cancelled
     if as_json:
         _print_json(report)
-    elif not live:
+    elif report.tracks and not live:
         console().print(render(report))
     return _code(report.error, sum(track.packets for track in report.tracks))
 
