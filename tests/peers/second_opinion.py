@@ -1,0 +1,10 @@
+"""envoy-data-plane's classes, which read what we put on the wire with another implementation of protobuf."""
+
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # betterproto2's use of pydantic is not ours to mend
+    from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
+    from envoy_data_plane.envoy.service.discovery import v3 as discovery
+
+__all__ = ["ClusterLoadAssignment", "discovery"]

@@ -1,0 +1,145 @@
+"""The media plane: relays become resources, acknowledgements become ready relays."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tests.peers import second_opinion
+from xds_server.compile.slots import slot_names
+from xds_server.envoy.bootstrap import MediaProxy
+from xds_server.media import MediaPlane, MediaSettings
+from xds_server.relays.registry import SETTLE_TIME, Allocated, Ready, Receiver, Relay, RelayState
+from xds_server.relays.slots import MINIMUM_WARM, SlotLayout, SlotState
+from xds_server.resources import CLUSTER, ENDPOINT, LISTENER
+
+SETTINGS = MediaSettings(layout=SlotLayout(first_port=20000, last_port=20799), addresses=("127.0.0.1", "::1"))
+CAPACITY = SETTINGS.layout.capacity
+
+
+def plane(settle_time: float = 0.0) -> MediaPlane:
+    return MediaPlane(SETTINGS, now=0.0, settle_time=settle_time)
+
+
+def relay(relay_id: str) -> Relay:
+    return Relay(
+        relay_id=relay_id,
+        session_id="session",
+        media="video",
+        receiver=Receiver(address="192.0.2.1", rtp_port=5000, rtcp_port=5001),
+        owner="proxy",
+        state=RelayState.WAITING,
+        deadline=math.inf,
+    )
+
+
+def acknowledge_all(media: MediaPlane) -> None:
+    for type_url in (CLUSTER.type_url, ENDPOINT.type_url, LISTENER.type_url):
+        resources = media.cache.resources(type_url)
+        media.resources_acknowledged(type_url, {name: resource.version for name, resource in resources.items()})
+
+
+def targets(media: MediaPlane, slot: int) -> list[tuple[str, int]]:
+    """Where the slot's two flows go, as another protobuf implementation reads it."""
+    found = []
+    for name in slot_names(slot):
+        resource = media.cache.get(ENDPOINT.type_url, name)
+        assert resource is not None
+        assignment = second_opinion.ClusterLoadAssignment.parse(resource.body)
+        assert assignment.cluster_name == name
+        for locality in assignment.endpoints:
+            for endpoint in locality.lb_endpoints:
+                assert endpoint.endpoint is not None
+                assert endpoint.endpoint.address is not None
+                assert endpoint.endpoint.address.socket_address is not None
+                address = endpoint.endpoint.address.socket_address
+                assert address.port_value is not None
+                found.append((address.address, address.port_value))
+    return found
+
+
+def test_every_cluster_is_there_from_the_start_and_only_warm_slots_have_listeners() -> None:
+    media = plane()
+    assert len(media.cache.resources(CLUSTER.type_url)) == 2 * CAPACITY
+    assert len(media.cache.resources(ENDPOINT.type_url)) == 2 * CAPACITY
+    assert len(media.cache.resources(LISTENER.type_url)) == 2 * MINIMUM_WARM
+
+
+def test_growing_the_pool_adds_listeners_and_touches_no_cluster() -> None:
+    media = plane()
+    clusters = dict(media.cache.resources(CLUSTER.type_url))
+    for number in range(MINIMUM_WARM):
+        media.registry.open(relay(str(number)), 0.0)
+    media.flush()
+    assert len(media.cache.resources(LISTENER.type_url)) > 2 * MINIMUM_WARM
+    assert dict(media.cache.resources(CLUSTER.type_url)) == clusters
+
+
+def test_an_open_relay_changes_two_assignments_and_is_ready_when_both_are_acknowledged() -> None:
+    media = plane()
+    media.proxy_connected(None, had_state=False)
+    acknowledge_all(media)
+    before = media.cache.revision
+    media.registry.open(relay("a"), 0.0)
+    assert media.flush() == [("proxy", Allocated(relay_id="a", slot=0))]
+    assert media.cache.revision == before + 1
+    assert targets(media, 0) == [("192.0.2.1", 5000), ("192.0.2.1", 5001)]
+    rtp, rtcp = (media.cache.get(ENDPOINT.type_url, name) for name in slot_names(0))
+    assert rtp is not None
+    assert rtcp is not None
+    media.resources_acknowledged(ENDPOINT.type_url, {rtp.name: rtp.version})
+    assert media.flush() == []
+    media.resources_acknowledged(ENDPOINT.type_url, {rtcp.name: rtcp.version})
+    assert media.flush() == [("proxy", Ready(relay_id="a"))]
+
+
+def test_a_closed_relay_leaves_an_empty_assignment() -> None:
+    media = plane()
+    media.registry.open(relay("a"), 0.0)
+    media.flush()
+    media.registry.close("proxy", "a", sender_stopped=True, now=1.0)
+    media.flush()
+    assert targets(media, 0) == []
+
+
+def test_what_an_earlier_stream_acknowledged_does_not_count() -> None:
+    media = plane()
+    media.proxy_connected(None, had_state=False)
+    acknowledge_all(media)
+    assert media.acknowledged(0)
+    media.proxy_disconnected()
+    media.proxy_connected(None, had_state=False)
+    assert not media.acknowledged(0)
+
+
+def test_the_pool_stays_within_the_files_that_the_proxy_may_open() -> None:
+    media = plane()
+    media.proxy_connected(MediaProxy(workers=2, files=512 + 40 * (2 * 2 * 2 * 2 + 2)), had_state=False)
+    assert media.registry.pool.capacity == 40
+
+
+def test_until_it_has_settled_nothing_is_answered_and_a_relay_that_is_stated_keeps_its_slot() -> None:
+    media = plane(settle_time=SETTLE_TIME)
+    assert media.cache.held
+    media.registry.state("proxy", {"a": (relay("a"), 7)}, 1.0)
+    media.flush()
+    assert targets(media, 7) == [("192.0.2.1", 5000), ("192.0.2.1", 5001)]
+    media.tick(SETTLE_TIME)
+    assert not media.cache.held
+    assert media.registry.settled
+
+
+@pytest.mark.parametrize("beyond", [3, CAPACITY - 1])
+def test_a_slot_that_a_surviving_proxy_may_still_send_from_rests_however_far_up_it_is(beyond: int) -> None:
+    media = plane(settle_time=SETTLE_TIME)
+    media.proxy_connected(None, had_state=True)
+    empty = {
+        name: resource.version
+        for name, resource in media.cache.resources(ENDPOINT.type_url).items()
+        if name not in slot_names(beyond)
+    }
+    media.resources_acknowledged(ENDPOINT.type_url, empty)
+    media.tick(SETTLE_TIME)
+    assert media.registry.pool.state(beyond) is SlotState.RESTING
+    assert media.registry.pool.count(SlotState.RESTING) == 1
