@@ -79,7 +79,7 @@ def _default_rtsp_node() -> str:
     return f"rtsp-{socket.gethostname()}"
 
 
-Listen = Annotated[HostPort, BeforeValidator(_host_port)]
+Listen = Annotated[HostPort, NoDecode, BeforeValidator(_host_port)]
 NodeId = Annotated[str, Field(min_length=1, max_length=253)]
 
 
