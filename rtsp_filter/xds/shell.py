@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable
 from typing import Any
@@ -53,6 +54,7 @@ class XdsClient:
         self._core = XdsCore(node_id=node_id, cluster=cluster, route_name=route_name, check=check)
         self._backoff = Backoff()
         self._connected = False
+        self._complaint = ""
 
     @property
     def state(self) -> XdsState:
@@ -74,9 +76,14 @@ class XdsClient:
                 reason = f"{error.code().name}: {error.details()}"
             finally:
                 self._connected = False
-            delay = self._backoff.next_delay(random.random())
-            _log.warning("xds stream lost", target=self._target, reason=reason, retry_seconds=round(delay, 3))
-            await asyncio.sleep(delay)
+            self._complain(reason)
+            await asyncio.sleep(self._backoff.next_delay(random.random()))
+
+    def _complain(self, reason: str) -> None:
+        """Say why there is no stream; once, and again when the reason is another."""
+        if reason != self._complaint:
+            self._complaint = reason
+            _log.warning("xds stream lost, trying again", target=self._target, reason=reason)
 
     async def _follow_one_stream(self) -> None:
         async with grpc.aio.insecure_channel(self._target, options=_OPTIONS) as channel:
@@ -84,6 +91,7 @@ class XdsClient:
             await _send(call, self._core.connect())
             while (response := await call.read()) is not grpc.aio.EOF:
                 self._connected = True
+                self._complaint = ""
                 self._backoff.reset()
                 await self._take(call, response)
 
@@ -99,5 +107,7 @@ class XdsClient:
 
 
 async def _send(call: Any, requests: list[Any]) -> None:
-    for request in requests:
-        await call.write(request)
+    """Write to the stream; where it has ended meanwhile, the next read says how."""
+    with contextlib.suppress(asyncio.InvalidStateError):
+        for request in requests:
+            await call.write(request)

@@ -195,7 +195,7 @@ class Subscription(ABC):
     def _unsubscribe_all(self) -> None:
         self.wildcard = False
         self._cache.unwatch_all(self.kind.type_url, self)
-        held = (self.versions, self.rejections, self._updates, self._removals)
+        held = (self.versions, self.rejections, self._updates, self._removals, self._forced)
         self._forget([name for name in {n: None for part in held for n in part} if name not in self.names])
 
     def _forget(self, names: Iterable[str]) -> None:
@@ -228,7 +228,6 @@ class Subscription(ABC):
         settled: dict[str, str | None] = {}
         for name in fresh:
             if not self._covers(name):
-                self._forced.discard(name)
                 continue
             current = self._cache.get(self.kind.type_url, name)
             version = current.version if current else None

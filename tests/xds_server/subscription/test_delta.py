@@ -315,6 +315,32 @@ def test_a_large_state_is_sent_in_parts(delta: Any, resource: Any, monkeypatch: 
     assert [name for part in parts for name in part] == wanted
 
 
+def test_removals_come_with_the_last_part(delta: Any, resource: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    delta.put(resource(LISTENER, "old"))
+    delta.ack(LISTENER, delta.ask(LISTENER)[0])
+    monkeypatch.setattr(delta_module, "MAX_RESPONSE_BYTES", 1)
+    delta.remove(LISTENER, "old")
+    delta.put(resource(LISTENER, "a"), resource(LISTENER, "b"))
+    (first,) = delta.read()
+    (second,) = delta.ack(LISTENER, first)
+    assert (names(first), list(first.removed_resources)) == (["a"], [])
+    assert (names(second), list(second.removed_resources)) == (["b"], ["old"])
+
+
+def test_what_was_asked_for_and_dropped_before_it_was_answered_is_forgotten(resource: Any, delta_stream: Any) -> None:
+    cache = ResourceCache(held=True)
+    delta = delta_stream(cache)
+    delta.put(resource(ENDPOINT, "a"))
+    delta.ask(ENDPOINT, "*")
+    delta.ask(ENDPOINT, "*")
+    delta.ask(ENDPOINT, drop=["*"])
+    delta.ask(ENDPOINT, "b")
+    cache.release()
+    (response,) = delta.read()
+    assert names(response) == []
+    assert list(response.removed_resources) == ["b"]
+
+
 def test_while_the_cache_is_held_nothing_is_answered(resource: Any, delta_stream: Any) -> None:
     cache = ResourceCache(held=True)
     delta = delta_stream(cache)
