@@ -75,23 +75,33 @@ class RTSPProxy:
 
     async def run(self) -> None:
         """Serve until cancelled; then end every session in order."""
+        async with asyncio.TaskGroup() as tasks:
+            streams = [
+                tasks.create_task(self._xds.run(), name="xDS client"),
+                tasks.create_task(self.relays.run(), name="relay client"),
+            ]
+            try:
+                await self._listen()
+            finally:
+                await self._end_all()
+                for stream in streams:
+                    stream.cancel()
+
+    async def _listen(self) -> None:
+        """Accept connections until cancelled."""
         loop = asyncio.get_running_loop()
         servers: list[asyncio.Server] = []
         try:
             for listen in self.settings.listen:
                 sock = _bind(listen.address, listen.port or self.port)
-                server = await loop.create_server(lambda: ClientConnection(self), sock=sock, backlog=_BACKLOG)
-                servers.append(server)
-                self.port = server.sockets[0].getsockname()[1]
+                servers.append(await loop.create_server(lambda: ClientConnection(self), sock=sock, backlog=_BACKLOG))
+                self.port = sock.getsockname()[1]
                 log.info("RTSP proxy listens", rtsp=f"{listen.address}:{self.port}")
             self.listening.set()
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._xds.run(), name="xDS client")
-                tasks.create_task(self.relays.run(), name="relay client")
+            await loop.create_future()
         finally:
             for server in servers:
                 server.close()
-            await self._end_all()
 
     def decide(self, url: RTSPURL) -> Decision | NoRoute:
         """Where a URL leads. Raises RTSPError with 503 before the control plane has said anything."""
@@ -119,6 +129,8 @@ class RTSPProxy:
             del self._connections[client.address]
         for session in client.sessions:
             session.client = None
+            if session.ended:
+                continue
             if session.lower is LowerTransport.TCP or broken:
                 self.session_over(session, "the client's connection was lost")
             else:
@@ -169,10 +181,12 @@ class RTSPProxy:
             self.session_over(session, reason)
 
     async def _end_all(self) -> None:
+        """End every session in order: cameras are told, relays given back."""
         for session in list(self.sessions.values()):
             self.session_over(session, "the proxy is shutting down")
         if self._endings:
             await asyncio.wait(self._endings, timeout=TEARDOWN_TIMEOUT + 1)
+        await self.relays.drain()
 
 
 def _bind(address: str, port: int) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -28,6 +29,8 @@ from rtsp_filter.relays.book import (
 RECONNECT_SECONDS = (0.1, 1.0)
 # A little more than the control plane itself waits for the media proxy, so that its reason is the one that is told.
 OPEN_TIMEOUT = 6.0
+# Seconds to say goodbye in; a control plane that does not listen finds out by itself.
+DRAIN_TIMEOUT = 1.0
 # Messages that wait for the stream; one that falls further behind starts over with a State.
 MAX_QUEUED = 4096
 
@@ -110,6 +113,13 @@ class RelayClient:
         """Tell that a session is over."""
         self._send(self._book.end_session(session_id, reason))
 
+    async def drain(self) -> None:
+        """Wait until what was said has been sent, if the control plane takes it within DRAIN_TIMEOUT."""
+        if self._outgoing is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_TIMEOUT):
+                    await self._outgoing.join()
+
     def _send(self, message: relay_pb2.ProxyMessage) -> None:
         """Send on the stream that is there; without one, the next State says it."""
         if self._outgoing is None:
@@ -144,6 +154,7 @@ class RelayClient:
             yield message
         while True:
             yield await outgoing.get()
+            outgoing.task_done()
 
     def _receive(self, message: relay_pb2.ControlMessage) -> None:
         match self._book.receive(message):
