@@ -70,6 +70,7 @@ class ControlPlane:
         self._compiler = RouteCompiler()
         self._media_stream: ConnectedProxy | None = None
         self._timer_changed = asyncio.Event()
+        self._stopping = False
         self._publish(Mesh())
 
     async def run(self) -> None:
@@ -85,6 +86,7 @@ class ControlPlane:
         try:
             await self._run_timers()
         finally:
+            self._stopping = True
             discovery.close()
             for stream in list(self.relay_streams.values()):
                 stream.end()
@@ -222,7 +224,7 @@ class ControlPlane:
 
     def stream_closed(self, stream: RelayStream) -> None:
         """A proxy's stream has ended; its relays wait for it."""
-        if self.relay_streams.get(stream.node_id) is not stream:
+        if self._stopping or self.relay_streams.get(stream.node_id) is not stream:
             return
         del self.relay_streams[stream.node_id]
         log.warning("RTSP proxy disconnected; its relays stay for now", proxy=stream.node_id)
