@@ -7,6 +7,7 @@ import ipaddress
 import os
 import secrets
 import socket
+import time
 from collections.abc import Callable
 
 from rtsp_filter.player.core import PlayerCore
@@ -88,7 +89,7 @@ class _Session:
             seconds=seconds,
             ssrc=secrets.randbits(32),
             cname=secrets.token_urlsafe(_CNAME_BYTES),
-            now=self._loop.time(),
+            now=time.monotonic(),
         )
         self._on_progress = on_progress
         self._connection: _Connection | None = None
@@ -105,21 +106,21 @@ class _Session:
             await self._ended.wait()
         finally:
             # When cancelled, TEARDOWN still leaves before the connection closes.
-            self._core.stop(self._loop.time())
+            self._core.stop(time.monotonic())
             self._write()
             self._close()
-            report = self._core.report(self._loop.time())
+            report = self._core.report(time.monotonic())
             self._tell(report)
         return report
 
     def data_received(self, data: memoryview) -> None:
         """The current connection gave bytes."""
-        self._core.receive_data(data, self._loop.time())
+        self._core.receive_data(data, time.monotonic())
         self._advance()
 
     def connection_lost(self, reason: str) -> None:
         """The current connection is gone, or could not be made."""
-        self._core.connection_lost(reason, self._loop.time())
+        self._core.connection_lost(reason, time.monotonic())
         self._advance()
 
     def _advance(self) -> None:
@@ -155,7 +156,7 @@ class _Session:
             self.connection_lost(f"cannot connect to {url.authority}: {_reason(error)}")
             return
         self._connection, self._wire = connection, wire
-        self._core.connected(self._loop.time())
+        self._core.connected(time.monotonic())
         self._advance()
 
     def _open_ports(self, pairs: int) -> None:
@@ -164,9 +165,9 @@ class _Session:
             for _ in range(pairs):
                 self._ports.append(PortPair(family, local))
         except OSError as error:
-            self._core.connection_lost(f"cannot open UDP ports: {_reason(error)}", self._loop.time())
+            self._core.connection_lost(f"cannot open UDP ports: {_reason(error)}", time.monotonic())
             return
-        self._core.set_up([pair.ports for pair in self._ports], self._loop.time())
+        self._core.set_up([pair.ports for pair in self._ports], time.monotonic())
         for pair, track in zip(self._ports, self._core.tracks, strict=True):
             receiver = track.receiver
             pair.start(self._loop, rtp=receiver.rtp_received, rtcp=receiver.rtcp_received)
@@ -190,7 +191,7 @@ class _Session:
     def _send_reports(self, datagrams: tuple[bytes, ...]) -> None:
         for pair, datagram in zip(self._ports, datagrams, strict=False):
             pair.send_rtcp(datagram)
-        self._tell(self._core.report(self._loop.time()))
+        self._tell(self._core.report(time.monotonic()))
 
     def _tell(self, report: PlayReport) -> None:
         if self._on_progress is not None:
@@ -212,7 +213,7 @@ class _Session:
 
     def _timer_due(self) -> None:
         self._timer = None
-        self._core.handle_timer(self._loop.time())
+        self._core.handle_timer(time.monotonic())
         self._advance()
 
     def _local_address(self) -> tuple[Address, socket.AddressFamily]:
