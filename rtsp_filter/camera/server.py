@@ -9,6 +9,7 @@ import asyncio
 import socket
 import time
 from itertools import count
+from math import ceil
 
 from rtsp_filter.camera.connection import Connection
 from rtsp_filter.camera.core import CameraCore, SessionEnded
@@ -25,6 +26,9 @@ EXPIRY_INTERVAL = 1.0
 LISTEN_BACKLOG = 1024
 """Connections that wait to be accepted: as many as a benchmark opens at once."""
 
+
+TICK = 0.001
+"""Seconds from wake-up to wake-up at least: many sessions share one, at the price of so little jitter."""
 
 CLOSE_GRACE = 1.0
 """Seconds for players to take what was already written, at the end."""
@@ -165,7 +169,7 @@ class Camera:
             timer.cancel()
         due = session.next_timer()
         if due is not None:
-            self._timers[session.id] = self._loop.call_at(due, self._send_due, session)
+            self._timers[session.id] = self._loop.call_at(ceil(due / TICK) * TICK, self._send_due, session)
 
     def _send_due(self, session: CameraSession) -> None:
         self._send(session.take_due(self._loop.time()))

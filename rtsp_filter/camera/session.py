@@ -10,7 +10,7 @@ from rtsp_filter.rtsp import Pair, RTPInfo, State
 REPORT_INTERVAL = 2.0
 """Seconds between sender reports. RFC 3550 (6.2) allows 360 / kbit/s; this is enough to measure round trips by."""
 
-COALESCE = 0.004
+COALESCE = 0.001
 """Seconds by which a packet may be early: picture and sound that are due together go out in one wake-up."""
 
 MAX_BEHIND = 1.0
