@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 import structlog
 
 from rtsp_filter.proxy.limits import IDLE_TIMEOUT, MAX_HELD_MESSAGES, MAX_PIPELINED, STALLED_TIMEOUT, WRITE_BUFFER_BYTES
 from rtsp_filter.proxy.requests import RequestHandler
-from rtsp_filter.proxy.session import Session
+from rtsp_filter.proxy.session import Host, Session
 from rtsp_filter.proxy.sockets import plain_address, watch_peer
 from rtsp_filter.rtsp import (
     InterleavedChunk,
@@ -29,16 +29,23 @@ from rtsp_filter.rtsp import (
     response_for,
 )
 
-if TYPE_CHECKING:
-    from rtsp_filter.proxy.server import RTSPProxy
-
 log = structlog.get_logger()
+
+
+class ConnectionHost(Host, Protocol):
+    """The proxy that connections come to."""
+
+    def admit(self, address: str) -> bool:
+        """Count a new connection from `address`; False when there are too many."""
+
+    def connection_lost(self, client: ClientConnection, *, broken: bool) -> None:
+        """A counted connection is gone; `broken`: the network ended it."""
 
 
 class ClientConnection(asyncio.Protocol):
     """One TCP connection of a client."""
 
-    def __init__(self, proxy: RTSPProxy) -> None:
+    def __init__(self, proxy: ConnectionHost) -> None:
         self.address = ""
         self.local_address = ""
         self.sessions: set[Session] = set()
@@ -136,11 +143,15 @@ class ClientConnection(asyncio.Protocol):
         """This connection speaks for `session` from now on, unless the session's media runs on another."""
         if session.lower is LowerTransport.TCP and session.client is not self:
             return  # its media stays where it is
-        if isinstance(session.client, ClientConnection):
-            session.client.sessions.discard(session)
+        if session.client is not None:
+            session.client.detach(session)
         session.client = self
         self.sessions.add(session)
         self._proxy.session_resumed(session)
+
+    def detach(self, session: Session) -> None:
+        """This connection speaks for `session` no longer."""
+        self.sessions.discard(session)
 
     def has_interleaved_session(self) -> bool:
         """Whether a session's media already runs here: frames of two cameras cannot be told apart in mid-frame."""

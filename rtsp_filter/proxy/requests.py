@@ -6,14 +6,13 @@ One handler a connection: it remembers the streams that the connection has descr
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from mesh.model import BackendTransport
 from rtsp_filter.proxy import transport
 from rtsp_filter.proxy.forwarding import client_response, request_headers
 from rtsp_filter.proxy.limits import MAX_DESCRIBED
 from rtsp_filter.proxy.presentation import Presentation, Track, describe
-from rtsp_filter.proxy.session import Described, Session
+from rtsp_filter.proxy.session import Client, Described, Host, Session
 from rtsp_filter.proxy.upstream import Upstream, UpstreamError
 from rtsp_filter.routing import Decision, NoRoute, NoRouteKind
 from rtsp_filter.rtsp import (
@@ -31,10 +30,6 @@ from rtsp_filter.rtsp import (
     respond,
 )
 
-if TYPE_CHECKING:
-    from rtsp_filter.proxy.connection import ClientConnection
-    from rtsp_filter.proxy.server import RTSPProxy
-
 _LOWER_TRANSPORTS = {
     BackendTransport.AUTO: frozenset(LowerTransport),
     BackendTransport.UDP: frozenset({LowerTransport.UDP}),
@@ -50,7 +45,7 @@ _REDIRECTS = range(300, 400)
 class RequestHandler:
     """Answers the requests of one connection, one at a time."""
 
-    def __init__(self, proxy: RTSPProxy, client: ClientConnection) -> None:
+    def __init__(self, proxy: Host, client: Client) -> None:
         self._proxy = proxy
         self._client = client
         self._described: list[Described] = []

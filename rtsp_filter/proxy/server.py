@@ -14,7 +14,7 @@ import structlog
 from rtsp_filter.proxy.connection import ClientConnection
 from rtsp_filter.proxy.limits import RESUME_GRACE, TEARDOWN_TIMEOUT, ProxyLimits
 from rtsp_filter.proxy.routes import RouteView, check
-from rtsp_filter.proxy.session import Described, Session
+from rtsp_filter.proxy.session import Client, Described, Session
 from rtsp_filter.relays import RelayClient
 from rtsp_filter.routing import Decision, NoRoute
 from rtsp_filter.rtsp import RTSPURL, LowerTransport, RTSPError, StatusCode
@@ -144,7 +144,7 @@ class RTSPProxy:
         if timer is not None:
             timer.cancel()
 
-    def new_session(self, described: Described, client: ClientConnection, lower: LowerTransport) -> Session:
+    def new_session(self, described: Described, client: Client, lower: LowerTransport) -> Session:
         """A session that is about to be set up. Raises RTSPError with 453 when there are too many."""
         if len(self.sessions) >= self.settings.limits.max_sessions:
             raise RTSPError(
@@ -166,8 +166,8 @@ class RTSPProxy:
         """A session holds nothing any more."""
         self.sessions.pop(session.id, None)
         self.session_resumed(session)
-        if isinstance(session.client, ClientConnection):
-            session.client.sessions.discard(session)
+        if session.client is not None:
+            session.client.detach(session)
 
     def _relay_lost(self, relay_id: str, reason: str) -> None:
         for session in self.sessions.values():

@@ -23,8 +23,9 @@ from rtsp_filter.proxy.limits import TEARDOWN_TIMEOUT
 from rtsp_filter.proxy.presentation import Presentation
 from rtsp_filter.proxy.upstream import Upstream, UpstreamError
 from rtsp_filter.relays import Allocation, Receiver, Relay, RelayClient, RelayError, RelayFailure
-from rtsp_filter.routing import Decision
+from rtsp_filter.routing import Decision, NoRoute
 from rtsp_filter.rtsp import (
+    RTSPURL,
     InterleavedChunk,
     LowerTransport,
     Method,
@@ -56,10 +57,11 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 
-class ClientLeg(Protocol):
-    """The client's connection, as a session needs it."""
+class Client(Protocol):
+    """A client's connection, as sessions and requests need it. Addresses are IP addresses."""
 
     address: str
+    local_address: str
 
     def write_media(self, chunk: InterleavedChunk) -> None:
         """Pass interleaved frames on."""
@@ -67,15 +69,34 @@ class ClientLeg(Protocol):
     def end(self, reason: str) -> None:
         """Close the connection: its session is over."""
 
+    def attach(self, session: Session) -> None:
+        """Speak for `session` from now on, unless its media runs on another connection."""
 
-class SessionHost(Protocol):
-    """What a session needs of the proxy that it lives in."""
+    def detach(self, session: Session) -> None:
+        """Speak for `session` no longer."""
+
+    def has_interleaved_session(self) -> bool:
+        """Whether a session's media already runs on this connection."""
+
+
+class Host(Protocol):
+    """The proxy that sessions live in. `session_timeout` is in seconds."""
 
     relays: RelayClient
+    sessions: dict[str, Session]
     session_timeout: int
 
-    def session_over(self, session: Session, reason: str) -> None:
-        """The session has to end."""
+    def decide(self, url: RTSPURL) -> Decision | NoRoute:
+        """Where a URL leads."""
+
+    def new_session(self, described: Described, client: Client, lower: LowerTransport) -> Session:
+        """A session that is about to be set up. Raises RTSPError when there are too many."""
+
+    def session_resumed(self, session: Session) -> None:
+        """A connection speaks for the session (again)."""
+
+    def session_over(self, session: Session, reason: str, *, close_client: bool = True) -> None:
+        """End the session in the background."""
 
     def session_ended(self, session: Session) -> None:
         """The session has ended and holds nothing any more."""
@@ -104,13 +125,13 @@ class Leg:
 class Session:
     """A client's session, from its first SETUP on."""
 
-    def __init__(self, host: SessionHost, described: Described, client: ClientLeg, lower: LowerTransport) -> None:
+    def __init__(self, host: Host, described: Described, client: Client, lower: LowerTransport) -> None:
         self.id = secrets.token_hex(8)
         self.host = host
         self.presentation = described.presentation
         self.decision = described.decision
         self.upstream = described.upstream
-        self.client: ClientLeg | None = client
+        self.client: Client | None = client
         self.client_address = client.address
         self.lower = lower
         self.state = State.INIT
