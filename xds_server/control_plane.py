@@ -78,7 +78,7 @@ class ControlPlane:
         server = grpc.aio.server(options=[*SERVER_OPTIONS, ("grpc.so_reuseport", 0)])
         discovery = AggregatedDiscoveryService(self._scope, self)
         discovery.add_to(server)
-        relay_pb2_grpc.add_RelayServiceServicer_to_server(RelayService(self), server)
+        relay_pb2_grpc.add_RelayServiceServicer_to_server(RelayService(self), server)  # type: ignore[no-untyped-call]
         self.port = server.add_insecure_port(self.settings.listen)
         await server.start()
         self.listening.set()
