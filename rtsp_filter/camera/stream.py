@@ -63,7 +63,6 @@ class TrackStream:
     def play(self, origin: float) -> None:
         """Send on: media time 0 is at `origin`."""
         self._origin = origin
-        self._due = 0.0
         self._schedule()
 
     def take_due(self, now: float) -> list[bytes]:
@@ -96,9 +95,8 @@ class TrackStream:
 
     def _schedule(self) -> None:
         pts, _ = self._track.unit(self._number)
-        due = self._origin + pts / self._track.clock_rate + self._impairment.lateness()
-        # Never before the unit ahead of it: lateness is no reordering.
-        self._due = max(self._due, due)
+        # A late unit makes those behind it late too: units leave in order.
+        self._due = self._origin + pts / self._track.clock_rate + self._impairment.lateness()
 
     def _next_unit(self) -> list[bytes]:
         pts, unit = self._track.unit(self._number)

@@ -201,6 +201,14 @@ def test_teardown_says_goodbye_and_forgets() -> None:
     assert player.ask("PLAY").status == 454
 
 
+def test_channels_are_free_again_after_teardown() -> None:
+    player = Player(camera())
+    for _ in range(2):
+        player.play(TCP)
+        assert player.ask("TEARDOWN").status == 200
+        player.session = None
+
+
 def test_a_session_that_never_played_has_no_goodbye() -> None:
     player = Player(camera())
     player.ask("SETUP", f"{URL}/trackID=0", UDP)
