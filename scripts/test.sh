@@ -4,6 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 sh scripts/system_packages.sh
+sh scripts/vlc.sh
 sh scripts/venv.sh requirements-dev.txt
 sh scripts/lint.sh
 exec .venv/bin/python -m pytest
