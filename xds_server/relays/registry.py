@@ -173,7 +173,7 @@ class RelayRegistry:
             self._fail(relay, FailureReason.MEDIA_PROXY_UNAVAILABLE, f"the media proxy refused slot {slot}: {message}")
 
     def settle(self, unclean: Iterable[int], now: float) -> None:
-        """All proxies that live have spoken. `unclean`: slots without a relay that may still have a receiver in Envoy."""
+        """All proxies that live have spoken. `unclean`: slots without a relay that may have a receiver in Envoy."""
         self._settle_at = None
         for slot in unclean:
             self.pool.rest(slot, until=now + REST_AFTER_LOSS)
