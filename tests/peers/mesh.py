@@ -1,0 +1,151 @@
+"""A mesh under test: `msm` as users start it, whole or in parts, on ports of its own, and its REST API."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+from tests.peers.ports import reserve_ports
+from tests.peers.process import START_SECONDS, Process
+
+MSM = Path(sys.executable).with_name("msm")
+PORTS_PER_SLOT = 4
+API_SECONDS = 5.0
+# The API from inside a network namespace.
+_FETCH = """
+import http.client, sys
+connection = http.client.HTTPConnection(sys.argv[1], timeout=5)
+connection.request(sys.argv[2], sys.argv[3])
+answer = connection.getresponse()
+sys.stdout.write(f"{answer.status}\\n{answer.read().decode()}")
+"""
+
+
+class Mesh:
+    """Use it as a context manager: leaving it ends every part and fails for what a part leaves behind.
+
+    `address` is what everything listens on, `slots` how many media slots there are. `prefix` is a command that parts
+    are started with, such as `host.command([])`.
+    """
+
+    def __init__(self, *, slots: int = 15, address: str = "127.0.0.1", prefix: Sequence[str] = ()) -> None:
+        self._stack = ExitStack()
+        self._prefix = tuple(prefix)
+        self._range = self._stack.enter_context(reserve_ports(4 + PORTS_PER_SLOT * slots))
+        self._host = f"[{address}]" if ":" in address else address
+        self.address = address
+        first = self._range.first
+        self.rtsp, self.api, self.xds = (f"{self._host}:{first + number}" for number in range(3))
+        self.media_ports = f"{first + 4}-{self._range.last}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def up(self, *options: str, env: dict[str, str] | None = None) -> Process:
+        """Start a whole mesh in one process, and wait until a session would work."""
+        listen = ("--rtsp", self.rtsp, "--api", self.api, "--xds", self.xds)
+        process = self.start("up", *listen, *self._media(), *options, env=env)
+        self.wait_ready(process)
+        return process
+
+    def serve(self, *options: str) -> Process:
+        """Start a control plane, and wait until its API answers."""
+        process = self.start("serve", "--api", self.api, "--xds", self.xds, *self._media(), *options)
+        process.wait_for_line("REST API listens")
+        return process
+
+    def envoy(self) -> Process:
+        """Start a media proxy."""
+        process = self.start("envoy", "--xds", self.xds, "--envoy-workers", "2")
+        process.wait_for_line("envoy started")
+        return process
+
+    def proxy(self, *options: str) -> Process:
+        """Start an RTSP proxy."""
+        process = self.start("proxy", "--rtsp", self.rtsp, "--xds", self.xds, *options)
+        process.wait_for_line("RTSP proxy listens")
+        return process
+
+    def start(self, *arguments: str, env: dict[str, str] | None = None) -> Process:
+        """Any `msm` command, which ends with the mesh."""
+        return self._stack.enter_context(Process([*self._prefix, MSM, *arguments], env=env))
+
+    def url(self, path: str) -> str:
+        return f"rtsp://{self.rtsp}{path}"
+
+    def wait_ready(self, process: Process) -> None:
+        """Wait until a session would work."""
+        process.wait_until(self.ready, START_SECONDS, "the mesh was ready")
+
+    def ready(self) -> bool:
+        """Whether a session would work now."""
+        with suppress(OSError, http.client.HTTPException, ValueError):
+            return self.fetch("GET", "/readyz")[0] == 200
+        return False
+
+    def get(self, path: str) -> Any:
+        """What the REST API says."""
+        status, text = self.fetch("GET", path)
+        assert status == 200, f"GET {path}: {status} {text}"
+        return json.loads(text)
+
+    def items(self, path: str) -> list[dict[str, Any]]:
+        """What the REST API lists."""
+        listed: list[dict[str, Any]] = self.get(path)["items"]
+        return listed
+
+    def slots(self) -> dict[str, int]:
+        """How many warm slots are free, open and resting."""
+        found = re.findall(r'^msm_slots\{state="(\w+)"\} (\d+)', self.fetch("GET", "/metrics")[1], re.MULTILINE)
+        return {state: int(count) for state, count in found}
+
+    def fetch(self, method: str, path: str) -> tuple[int, str]:
+        """Status and body of a request to the REST API."""
+        if self._prefix:
+            argv = [*self._prefix, sys.executable, "-ISc", _FETCH, self.api, method, path]
+            done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=2 * API_SECONDS)
+            status, _, body = done.stdout.partition("\n")
+            return int(status), body
+        connection = http.client.HTTPConnection(self.api, timeout=API_SECONDS)
+        try:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def _media(self) -> tuple[str, ...]:
+        return ("--media-ports", self.media_ports, "--media-address", self.address, "--envoy-workers", "2")
+
+
+def children(process: Process, name: str) -> list[int]:
+    """Process ids of the descendants of `process` whose program has this name."""
+    found = []
+    for pid in process.family():
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/exe").readlink().name == name:
+                found.append(pid)
+    return found
+
+
+@asynccontextmanager
+async def running_mesh(*options: str, slots: int = 15, address: str = "127.0.0.1") -> AsyncIterator[Mesh]:
+    """A whole mesh that is ready, for tests whose peers run on the event loop."""
+    with ExitStack() as stack:
+        mesh = stack.enter_context(Mesh(slots=slots, address=address))
+        try:
+            await asyncio.to_thread(mesh.up, *options)
+            yield mesh
+        finally:
+            await asyncio.to_thread(stack.close)
