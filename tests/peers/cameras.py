@@ -8,7 +8,6 @@ from collections import Counter
 from pathlib import Path
 
 from tests.peers.clip import Clip
-from tests.peers.ports import PortRange
 from tests.peers.process import START_SECONDS, Process
 
 # The interpreter that has GStreamer's Python binding: a Debian package, which .venv cannot see.
@@ -51,9 +50,8 @@ class GstCamera(Process):
 
 
 class MsmCamera(Process):
-    """The camera that the project bundles, `msm camera`, run as a user would."""
+    """The camera that the project bundles, run as a user would: `msm camera` with `options`."""
 
-    def __init__(self, ports: PortRange, *options: str) -> None:
-        self.port = ports.take()
-        super().__init__([MSM, "camera", "--port", str(self.port), *options])
-        self.url = f"rtsp://127.0.0.1:{self.port}/stream"
+    def __init__(self, *options: str) -> None:
+        super().__init__([MSM, "camera", "--port", "0", *options])
+        self.url = self.wait_for_line(r"(rtsp://\S+) plays")[1]

@@ -14,6 +14,8 @@ SECONDS = 4
 # A key frame every second, and none in between: a player that joins late, or loses a packet, is seen to wait for one.
 KEY_FRAME_INTERVAL = FRAMES_PER_SECOND
 
+BUNDLED_CLIP = Path(__file__).parents[2] / "rtsp_filter" / "camera" / "clip"
+
 
 class AudioCodec(StrEnum):
     """The audio of a clip, by its RTP name."""
@@ -30,7 +32,7 @@ ENCODERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """A Matroska file of H.264 and audio. `frames` are MD5 sums of its decoded I420 pictures, no two alike."""
+    """A file of H.264 and audio. `frames` are MD5 sums of its decoded I420 pictures, no two alike."""
 
     path: Path
     audio: AudioCodec
@@ -51,6 +53,12 @@ def make_clip(folder: Path, audio: AudioCodec) -> Clip:
         *("-g", str(KEY_FRAME_INTERVAL), *encoder, "-ac", str(channels), str(path)),
     )
     return Clip(path=path, audio=audio, audio_rate=rate, audio_channels=channels, frames=decoded_frames(path))
+
+
+def bundled_clip() -> Clip:
+    """What `msm camera` plays."""
+    path = BUNDLED_CLIP / "clip.h264"
+    return Clip(path=path, audio=AudioCodec.AAC, audio_rate=48_000, audio_channels=1, frames=decoded_frames(path))
 
 
 def decoded_frames(path: Path) -> tuple[str, ...]:

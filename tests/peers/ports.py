@@ -14,8 +14,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Self
 
-# Debian's net.ipv4.ip_local_port_range starts at 32768.
-FIRST_PORT = 20_000
+# Above the media ports that a mesh takes by default, below Debian's net.ipv4.ip_local_port_range, from 32768 on.
+FIRST_PORT = 24_000
 LAST_PORT = 32_000
 BLOCK = 64
 
