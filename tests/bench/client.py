@@ -1,0 +1,83 @@
+"""A player that costs little: blocking, its requests timed one by one, its media counted and never looked at."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Self
+
+from rtsp_filter.player import PlayTransport
+from rtsp_filter.rtsp import RTSPURL, ClientCore, Method, Response, ResponseReceived, StatusCode
+
+TRACKS = 2
+_READ_BYTES = 1 << 20
+# Longer than the mesh itself waits for anything.
+_TIMEOUT = 15.0
+# A silent session's player needs no sockets for its media; nothing is sent to these.
+_FIRST_CLIENT_PORT = 50_000
+
+
+class Client:
+    """One session. `steps`: milliseconds of each step of its set-up, in order."""
+
+    def __init__(self, url: str, transport: PlayTransport) -> None:
+        self.steps: dict[str, float] = {}
+        self._url = url
+        self._transport = transport
+        self._core = ClientCore()
+        self._buffer = memoryview(bytearray(_READ_BYTES))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def play(self) -> None:
+        """Connect and go through every request up to PLAY. Raises RuntimeError for any answer but 200."""
+        target = RTSPURL.parse(self._url)
+        start = time.perf_counter()
+        self._socket = socket.create_connection((target.connect_host, target.effective_port), _TIMEOUT)
+        self._step("connect", start)
+        self._request("OPTIONS", Method.OPTIONS, self._url)
+        self._request("DESCRIBE", Method.DESCRIBE, self._url, ("Accept", "application/sdp"))
+        for track in range(TRACKS):
+            transport = ("Transport", self._offer(track))
+            self._request(f"SETUP {track + 1}", Method.SETUP, f"{self._url}/track{track}", transport)
+        self._request("PLAY", Method.PLAY, self._url, ("Range", "npt=0.000-"))
+
+    def teardown(self) -> None:
+        """End the session in order."""
+        self._request("TEARDOWN", Method.TEARDOWN, self._url)
+
+    def receive(self) -> int:
+        """Wait for media; gives how many bytes came."""
+        return self._socket.recv_into(self._buffer)
+
+    def _offer(self, track: int) -> str:
+        if self._transport is PlayTransport.TCP:
+            return f"RTP/AVP/TCP;unicast;interleaved={2 * track}-{2 * track + 1}"
+        port = _FIRST_CLIENT_PORT + 2 * track
+        return f"RTP/AVP;unicast;client_port={port}-{port + 1}"
+
+    def _request(self, step: str, method: Method, url: str, *headers: tuple[str, str]) -> None:
+        start = time.perf_counter()
+        handle = self._core.request(method, url, headers=headers, now=start)
+        self._socket.sendall(self._core.data_to_send())
+        response = self._response(handle)
+        self._step(step, start)
+        if response.status != StatusCode.OK:
+            raise RuntimeError(f"{method} {url}: {response.status} {response.reason} {response.body.decode()}")
+
+    def _response(self, handle: int) -> Response:
+        while True:
+            received = self._socket.recv_into(self._buffer)
+            if not received:
+                raise RuntimeError("the server closed the connection")
+            self._core.receive_data(self._buffer[:received], time.perf_counter())
+            while (event := self._core.next_event()) is not None:
+                if isinstance(event, ResponseReceived) and event.handle == handle:
+                    return event.response
+
+    def _step(self, name: str, start: float) -> None:
+        self.steps[name] = (time.perf_counter() - start) * 1000

@@ -1,0 +1,69 @@
+"""A mesh as a user runs it, `msm up`, in a process of its own, with the process ids of its parts."""
+
+from __future__ import annotations
+
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+from tests.bench.proc import command_name
+from tests.peers.ports import reserve_ports
+from tests.peers.process import START_SECONDS, Process, wait_until
+
+MSM = Path(sys.executable).with_name("msm")
+_PROBE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mesh:
+    """A running mesh. `pid` is the process of the control plane and the RTSP proxy, `envoy` that of the media proxy;
+    `url` leads to the camera that the mesh was started with."""
+
+    url: str
+    pid: int
+    envoy: int
+
+
+@contextmanager
+def running_mesh(camera_url: str, *, slots: int, command: Sequence[str | Path] = (MSM,)) -> Iterator[Mesh]:
+    """`msm up` in front of one camera, with room for `slots` tracks; ready for sessions."""
+    with ExitStack() as stack:
+        media = stack.enter_context(reserve_ports(4 * slots))
+        ports = stack.enter_context(reserve_ports())
+        rtsp, api, xds = (f"127.0.0.1:{ports.take()}" for _ in range(3))
+        process = stack.enter_context(
+            Process(
+                [
+                    *(*command, "up", "--route", f"/bench={camera_url}", "--media-ports", str(media)),
+                    *("--rtsp", rtsp, "--api", api, "--xds", xds),
+                ]
+            )
+        )
+        wait_until(lambda: _ready(process, f"http://{api}/readyz"), START_SECONDS, "a mesh that is ready")
+        envoy = next(pid for pid in process.family() if command_name(pid) == "envoy")
+        yield Mesh(url=f"rtsp://{rtsp}/bench", pid=process.pid, envoy=envoy)
+
+
+@contextmanager
+def bundled_camera() -> Iterator[str]:
+    """`msm camera`; gives its URL."""
+    with reserve_ports() as ports:
+        port = ports.take()
+        with Process([MSM, "camera", "--port", str(port)]) as camera:
+            camera.wait_for_line("rtsp://")
+            yield f"rtsp://127.0.0.1:{port}/stream"
+
+
+def _ready(process: Process, url: str) -> bool:
+    if not process.running:
+        raise RuntimeError(f"the mesh ended: {process.output}")
+    try:
+        with urllib.request.urlopen(url, timeout=_PROBE_SECONDS) as answer:  # noqa: S310 - a URL of ours
+            return bool(answer.status == HTTPStatus.OK)
+    except (urllib.error.URLError, OSError):
+        return False
