@@ -23,7 +23,7 @@ from xds_server.envoy.bootstrap import MEDIA_CLUSTER, media_proxy_of
 from xds_server.media import MediaPlane, MediaSettings
 from xds_server.relays.registry import SETTLE_TIME, FailureReason, RelayMessage
 from xds_server.relays.service import RelayService, RelayStream, control_message, failed, relay_of
-from xds_server.resources import Resource
+from xds_server.resources import ROUTE, Resource
 from xds_server.subscription import ConnectedProxy, Node
 
 # The node cluster of RTSP proxies, as MEDIA_CLUSTER is that of media proxies.
@@ -69,6 +69,7 @@ class ControlPlane:
         self._slices: dict[str, Slice] = {}
         self._compiler = RouteCompiler()
         self._media_stream: ConnectedProxy | None = None
+        self._routed_streams: set[str] = set()  # of RTSP proxies that have acknowledged their routes
         self._timer_changed = asyncio.Event()
         self._stopping = False
         self._publish(Mesh())
@@ -129,6 +130,8 @@ class ControlPlane:
             reasons.append("the media proxy has not acknowledged its slots yet")
         if not self.relay_streams:
             reasons.append("no RTSP proxy is connected")
+        elif not self._routed_streams:
+            reasons.append("no RTSP proxy has acknowledged its routes yet")
         return reasons
 
     def end_session(self, session_id: str, reason: str) -> bool:
@@ -153,17 +156,22 @@ class ControlPlane:
     def proxy_disconnected(self, proxy: ConnectedProxy) -> None:
         """A proxy's xDS stream ended."""
         self.proxies.pop(proxy.id, None)
+        self._routed_streams.discard(proxy.id)
         log.info("proxy disconnected", proxy=proxy.node.id, cluster=proxy.node.cluster)
         if proxy is self._media_stream:
             self._media_stream = None
             self.media.proxy_disconnected()
             self._relays_changed()
+        self._judge_readiness()
 
     def resources_acknowledged(self, proxy: ConnectedProxy, type_url: str, versions: Mapping[str, str | None]) -> None:
         """A proxy has these versions now."""
         if proxy is self._media_stream:
             self.media.resources_acknowledged(type_url, versions)
             self._relays_changed()
+        elif type_url == ROUTE.type_url and proxy.id not in self._routed_streams:
+            self._routed_streams.add(proxy.id)
+            self._judge_readiness()
 
     def resources_rejected(self, proxy: ConnectedProxy, type_url: str, names: Sequence[str], message: str) -> None:
         """A proxy refused resources."""
@@ -253,6 +261,9 @@ class ControlPlane:
         for owner in self.media.registry.take_departed():
             self._forget_sessions(owner)
         self._timer_changed.set()
+        self._judge_readiness()
+
+    def _judge_readiness(self) -> None:
         if self.not_ready():
             self.ready.clear()
         else:
