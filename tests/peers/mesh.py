@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -18,6 +20,8 @@ from tests.peers.process import START_SECONDS, Process
 
 MSM = Path(sys.executable).with_name("msm")
 PORTS_PER_SLOT = 4
+# More than one, on any machine: what is wrong between threads shows.
+WORKERS = ("--envoy-workers", "2")
 API_SECONDS = 5.0
 # The API from inside a network namespace.
 _FETCH = """
@@ -50,12 +54,16 @@ class Mesh:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every part."""
         self._stack.close()
 
     def up(self, *options: str, env: dict[str, str] | None = None) -> Process:
         """Start a whole mesh in one process, and wait until a session would work."""
         listen = ("--rtsp", self.rtsp, "--api", self.api, "--xds", self.xds)
-        process = self.start("up", *listen, *self._media(), *options, env=env)
+        process = self.start("up", *listen, *self._media(), *WORKERS, *options, env=env)
         self.wait_ready(process)
         return process
 
@@ -67,7 +75,7 @@ class Mesh:
 
     def envoy(self) -> Process:
         """Start a media proxy."""
-        process = self.start("envoy", "--xds", self.xds, "--envoy-workers", "2")
+        process = self.start("envoy", "--xds", self.xds, *WORKERS)
         process.wait_for_line("envoy started")
         return process
 
@@ -126,7 +134,7 @@ class Mesh:
             connection.close()
 
     def _media(self) -> tuple[str, ...]:
-        return ("--media-ports", self.media_ports, "--media-address", self.address, "--envoy-workers", "2")
+        return ("--media-ports", self.media_ports, "--media-address", self.address)
 
 
 def children(process: Process, name: str) -> list[int]:
@@ -139,13 +147,44 @@ def children(process: Process, name: str) -> list[int]:
     return found
 
 
+def receivers(envoy: Process) -> dict[str, list[str]]:
+    """Where the Envoy below this process sends what arrives: assignments that are not empty, and their endpoints."""
+    (pid,) = children(envoy, "envoy")
+    arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    config = Path(os.fsdecode(arguments[arguments.index(b"--config-path") + 1]))
+    connection = _UnixConnection(config.with_name("admin.sock"))
+    try:
+        connection.request("GET", "/config_dump?include_eds&resource=dynamic_endpoint_configs")
+        dump = json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+    found: dict[str, list[str]] = {}
+    for config_of in (entry["endpoint_config"] for entry in dump["configs"]):
+        for locality in config_of.get("endpoints", ()):
+            for endpoint in locality.get("lb_endpoints", ()):
+                address = endpoint["endpoint"]["address"]["socket_address"]
+                found.setdefault(config_of["cluster_name"], []).append(f"{address['address']}:{address['port_value']}")
+    return found
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("envoy", timeout=API_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(str(self._path))
+
+
 @asynccontextmanager
 async def running_mesh(*options: str, slots: int = 15, address: str = "127.0.0.1") -> AsyncIterator[Mesh]:
     """A whole mesh that is ready, for tests whose peers run on the event loop."""
-    with ExitStack() as stack:
-        mesh = stack.enter_context(Mesh(slots=slots, address=address))
-        try:
-            await asyncio.to_thread(mesh.up, *options)
-            yield mesh
-        finally:
-            await asyncio.to_thread(stack.close)
+    mesh = Mesh(slots=slots, address=address)
+    try:
+        await asyncio.to_thread(mesh.up, *options)
+        yield mesh
+    finally:
+        await asyncio.to_thread(mesh.close)
