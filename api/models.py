@@ -27,6 +27,9 @@ class ApiModel(BaseModel):
 class Listing(ApiModel, Generic[Item]):
     """All objects of one kind."""
 
+    # pydantic keeps no docstring of a generic model.
+    model_config = ConfigDict(json_schema_extra={"description": "All objects of one kind."})
+
     items: tuple[Item, ...] = Field(description="The objects, in a stable order.")
 
 
@@ -104,7 +107,7 @@ class Source(ApiModel):
 
 
 class SessionTransport(StrEnum):
-    """How media reaches the player."""
+    """How media travels between the mesh and a player."""
 
     UNKNOWN = "unknown"
     UDP = "udp"

@@ -1,0 +1,128 @@
+"""Explanations: the decision of an RTSP proxy, before it is made, with everything that leaves it to chance."""
+
+from __future__ import annotations
+
+import pytest
+from envoy.config.route.v3 import route_pb2
+
+from api.explain import Explainer
+from mesh.documents import compile_documents, route_options
+from mesh.model import Slice
+from rtsp_filter.routing import RouteTableError
+from rtsp_filter.rtsp import URLError
+from tests.api.planes import RTSP_NODE, busy_plane, empty_plane, routed_plane
+from xds_server.resources import ENDPOINT, Resource
+
+URL = "rtsp://cameras.example:8554/lobby/1?res=hd"
+
+
+def explain(plane, url):
+    return Explainer(plane).explain(url)
+
+
+def test_all_candidates_are_listed_with_their_shares():
+    found = explain(routed_plane(), URL)
+    assert (found.outcome, found.status) == ("routed", 200)
+    assert (found.route, found.rule, found.match) == ("site/lobby", "all", 'is or is below "/lobby"')
+    assert found.rewritten_path == "/live/1"
+    assert [(item.backend, item.weight, item.share) for item in found.candidates] == [
+        ("site/pair", 3, 0.75),
+        ("site/far", 1, 0.25),
+    ]
+    assert [(target.endpoint, target.url, target.share) for item in found.candidates for target in item.targets] == [
+        ("left", "rtsp://192.0.2.1:554/axis/live/1?res=hd", 0.375),
+        ("right", "rtsp://[2001:db8::2]:8554/live/1?res=hd", 0.375),
+        ("only", "rtsp://cam.example:554/live/1?res=hd", 0.25),
+    ]
+    assert found.message == "route site/lobby/all leads to one of 3 servers"
+
+
+def test_the_same_question_has_the_same_answer():
+    explainer = Explainer(routed_plane())
+    assert explainer.explain(URL) == explainer.explain(URL)
+
+
+def test_the_reasons_end_with_the_first_server():
+    assert explain(routed_plane(), URL).reasons[-1].startswith("Chosen: endpoint left at 192.0.2.1")
+
+
+def test_another_host_has_no_route():
+    found = explain(routed_plane(), "rtsp://other.example/lobby")
+    assert (found.outcome, found.status, found.virtual_host) == ("not_found", 404, None)
+    assert found.message == 'no route is for the host "other.example"'
+    assert "cameras.example" in found.reasons[0]
+
+
+def test_another_path_has_no_route_and_every_route_says_why():
+    found = explain(routed_plane(), "rtsp://cameras.example/yard")
+    assert (found.outcome, found.virtual_host, found.route) == ("not_found", "cameras.example", None)
+    assert any(reason.startswith("Route site/lobby/all does not match") for reason in found.reasons)
+
+
+def test_a_backend_without_endpoints_is_a_503():
+    plane = routed_plane()
+    plane.routes.update(remove=[(ENDPOINT.type_url, "site/pair")])
+    weighted = explain(plane, URL)
+    assert (weighted.outcome, weighted.status) == ("routed", 200)
+    assert weighted.message == (
+        "route site/lobby/all leads to the server only;"
+        " 75 % of the sessions get 503, because their backend has no endpoint"
+    )
+    alone = explain(plane, URL.replace("/lobby", "/lobby"))
+    assert alone.candidates[0].targets == ()
+
+
+def test_a_route_whose_every_backend_is_empty_leads_nowhere():
+    plane = empty_plane()
+    plane.set_slice(compile_documents(route_options(["/cam=rtsp://192.0.2.5/"]), source="command line"))
+    plane.routes.update(remove=[(ENDPOINT.type_url, "default/cam")])
+    found = explain(plane, "rtsp://h/cam")
+    assert (found.outcome, found.status, found.route) == ("no_endpoint", 503, "default/cam")
+
+
+def test_a_change_of_the_mesh_changes_the_answer():
+    plane = routed_plane()
+    explainer = Explainer(plane)
+    assert explainer.explain(URL).status == 200
+    plane.set_slice(Slice(source="files"))
+    assert explainer.explain(URL).status == 404
+
+
+def test_the_proxies_that_would_serve_are_named():
+    plane = busy_plane()
+    found = explain(plane, URL)
+    assert [(proxy.id, proxy.current) for proxy in found.rtsp_proxies] == [(RTSP_NODE, True)]
+    assert found.media_proxies == ("envoy",)
+
+
+def test_an_rtsp_proxy_that_is_behind_is_not_current():
+    plane = busy_plane()
+    plane.set_slice(Slice(source="files"))
+    assert [proxy.current for proxy in explain(plane, URL).rtsp_proxies] == [False]
+
+
+def test_credentials_are_not_repeated():
+    found = explain(routed_plane(), "rtsp://admin:secret@cameras.example/lobby")
+    assert "secret" not in found.model_dump_json()
+
+
+def test_what_is_no_url_is_refused():
+    with pytest.raises(URLError):
+        explain(empty_plane(), "lobby")
+
+
+async def test_routes_that_no_proxy_could_read_are_a_problem_of_ours(connect):
+    plane = routed_plane()
+    unsupported = route_pb2.RouteConfiguration(name="rtsp", response_headers_to_remove=["x"])
+    plane.routes.update(upsert=[Resource.of(unsupported)])
+    with pytest.raises(RouteTableError):
+        explain(plane, URL)
+    response = await connect(plane).get("/v1/explain", params={"url": URL})
+    assert response.status_code == 500
+    assert "not supported" in response.json()["detail"]
+
+
+async def test_the_operation_answers_as_the_explainer(connect):
+    plane = busy_plane()
+    response = await connect(plane).get("/v1/explain", params={"url": URL})
+    assert response.json() == explain(plane, URL).model_dump(mode="json")

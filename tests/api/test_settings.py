@@ -1,0 +1,141 @@
+"""Settings: options over environment over file over defaults, and every mistake with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from api.settings import HostPort, LogFormat, MeshSettings, PortRange, SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_this_machine(monkeypatch):
+    for name in MeshSettings.model_fields:
+        monkeypatch.delenv(f"MSM_{name.upper()}", raising=False)
+
+
+def file_with(folder: Path, text: str, name: str = "msm.yaml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def problem_of(config: Path | None = None, **options: object) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(config, options)
+    return str(caught.value)
+
+
+def test_everything_listens_on_loopback_unless_told_otherwise():
+    settings = load_settings()
+    assert {settings.rtsp.host, settings.api.host, settings.xds.host, *settings.media_address} == {"127.0.0.1"}
+
+
+def test_every_setting_has_a_description():
+    assert all(field.description for field in MeshSettings.model_fields.values())
+
+
+def test_options_win_over_the_environment_over_the_file_over_defaults(tmp_path, monkeypatch):
+    path = file_with(tmp_path, "rtsp: 10.0.0.1:1\napi: 10.0.0.1:2\nxds: 10.0.0.1:3\n")
+    monkeypatch.setenv("MSM_RTSP", "10.0.0.2:1")
+    monkeypatch.setenv("MSM_API", "10.0.0.2:2")
+    settings = load_settings(path, {"rtsp": "10.0.0.3:1"})
+    assert [str(address) for address in (settings.rtsp, settings.api, settings.xds)] == [
+        "10.0.0.3:1",
+        "10.0.0.2:2",
+        "10.0.0.1:3",
+    ]
+    assert settings.media_ports == PortRange(20000, 23999)
+
+
+def test_options_that_are_not_given_change_nothing(monkeypatch):
+    monkeypatch.setenv("MSM_RTSP", "[::1]:5")
+    monkeypatch.setenv("MSM_ROUTE", "/a=rtsp://h/")
+    settings = load_settings(None, {"rtsp": None, "route": ()})
+    assert settings.rtsp == HostPort(host="::1", port=5)
+    assert settings.route == ("/a=rtsp://h/",)
+
+
+def test_lists_in_the_environment_are_one_text(monkeypatch):
+    monkeypatch.setenv("MSM_MEDIA_ADDRESS", "192.0.2.1,2001:DB8::1")
+    monkeypatch.setenv("MSM_ROUTE", "/a=rtsp://h/x,y  /b=rtsp://h/")
+    monkeypatch.setenv("MSM_FILES", "mesh.yaml:/etc/mesh")
+    monkeypatch.setenv("MSM_MEDIA_PORTS", "30000-30999")
+    settings = load_settings()
+    assert settings.media_address == ("192.0.2.1", "2001:db8::1")
+    assert settings.route == ("/a=rtsp://h/x,y", "/b=rtsp://h/")
+    assert settings.files == (Path("mesh.yaml"), Path("/etc/mesh"))
+    assert settings.media_ports == PortRange(30000, 30999)
+
+
+def test_a_variable_that_is_empty_is_not_set(monkeypatch):
+    monkeypatch.setenv("MSM_API", "")
+    assert load_settings().api.port == 8080
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("msm.yaml", "route: ['/a=rtsp://h/']\nlog_format: json\nsession_timeout: 30\n"),
+        ("msm.toml", 'route = ["/a=rtsp://h/"]\nlog_format = "json"\nsession_timeout = 30\n'),
+    ],
+)
+def test_a_file_is_yaml_or_toml(tmp_path, name, text):
+    settings = load_settings(file_with(tmp_path, text, name))
+    assert (settings.route, settings.log_format, settings.session_timeout) == (("/a=rtsp://h/",), LogFormat.JSON, 30)
+
+
+def test_an_empty_file_sets_nothing(tmp_path):
+    assert load_settings(file_with(tmp_path, "# nothing yet\n")).api.port == 8080
+
+
+def test_a_mistake_is_told_with_its_place(tmp_path, monkeypatch):
+    path = file_with(tmp_path, "xds: nowhere\n")
+    monkeypatch.setenv("MSM_API", "8080")
+    lines = problem_of(path, rtsp="::1:554").splitlines()
+    assert sorted(line.partition(': "')[0] for line in lines) == sorted(["--rtsp", "MSM_API", f"{path}: xds"])
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"media_ports": "1-3"}, "--media-ports: media ports 1-3 hold no slot"),
+        ({"media_ports": "9-1"}, "are not a range of UDP ports"),
+        ({"media_ports": "many"}, "is not FIRST-LAST"),
+        ({"media_address": ("192.0.2.1", "192.0.2.2")}, "one IPv4 address, one IPv6 address, or one of each"),
+        ({"media_address": ("camera",)}, "'camera' does not appear to be an IPv4 or IPv6 address"),
+        ({"session_timeout": 1}, "--session-timeout: Input should be greater than or equal to 5"),
+        ({"envoy_workers": 0}, "--envoy-workers: Input should be greater than or equal to 1"),
+        ({"log_level": "loud"}, "--log-level: Input should be 'debug', 'info', 'warning' or 'error'"),
+        ({"rtsp_node": ""}, "--rtsp-node"),
+    ],
+)
+def test_a_value_that_cannot_be_used_says_why(options, reason):
+    assert reason in problem_of(**options)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("rtps: 127.0.0.1:1\n", "rtps: there is no such setting; known are rtsp, api"),
+        ("- a list\n", "a settings file is a mapping of names to values"),
+        ("a: [\n", "cannot be read"),
+        ("x" * ((1 << 20) + 1), "larger than"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(tmp_path, text, reason):
+    path = file_with(tmp_path, text)
+    problem = problem_of(path)
+    assert problem.startswith(str(path))
+    assert reason in problem
+
+
+def test_a_file_that_is_not_there_says_so(tmp_path):
+    path = tmp_path / "none.yaml"
+    assert problem_of(path) == f"{path}: No such file or directory"
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().rtsp = HostPort(host="::", port=1)  # type: ignore[misc] - that is the point
