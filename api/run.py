@@ -148,10 +148,11 @@ class Parts:
     def _start(self, coroutine: Awaitable[object], name: str) -> None:
         self._running.append(self._tasks.create_task(_named(coroutine, name), name=name))
 
-    def stop(self) -> None:
-        """Ask every part to end."""
-        for task in self._running:
+    async def stop(self) -> None:
+        """End every part, the last one first: whoever was built on another part ends before it."""
+        for task in reversed(self._running):
             task.cancel()
+            await asyncio.wait([task])
 
 
 @asynccontextmanager
@@ -159,8 +160,10 @@ async def parts(settings: MeshSettings) -> AsyncIterator[Parts]:
     """Parts that end together: when the block ends, when one of them fails, or by cancellation."""
     async with asyncio.TaskGroup() as tasks:
         running = Parts(settings, tasks)
-        yield running
-        running.stop()
+        try:
+            yield running
+        finally:
+            await running.stop()
 
 
 async def up(settings: MeshSettings) -> int:

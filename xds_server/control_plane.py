@@ -235,7 +235,10 @@ class ControlPlane:
         if self._stopping or self.relay_streams.get(stream.node_id) is not stream:
             return
         del self.relay_streams[stream.node_id]
-        log.warning("RTSP proxy disconnected; its relays stay for now", proxy=stream.node_id)
+        if any(relay.owner == stream.node_id for relay in self.media.registry.relays.values()):
+            log.warning("RTSP proxy disconnected; its relays stay for now", proxy=stream.node_id)
+        else:
+            log.info("RTSP proxy disconnected", proxy=stream.node_id)
         self.media.registry.proxy_lost(stream.node_id, time.monotonic())
         self._relays_changed()
 

@@ -24,6 +24,7 @@ def main() -> None:
     """Run `msm` with this process's arguments."""
     # We start Envoy, and never go on in a forked child; gRPC's handlers for that only cost and complain.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # what matters of a connection, we say ourselves
     make_app()()
 
 

@@ -40,16 +40,30 @@ class ProxyMessage(_message.Message):
     def __init__(self, state: _Optional[_Union[State, _Mapping]] = ..., open_relay: _Optional[_Union[OpenRelay, _Mapping]] = ..., close_relay: _Optional[_Union[CloseRelay, _Mapping]] = ..., session: _Optional[_Union[Session, _Mapping]] = ..., session_ended: _Optional[_Union[SessionEnded, _Mapping]] = ...) -> None: ...
 
 class ControlMessage(_message.Message):
-    __slots__ = ("relay_allocated", "relay_ready", "relay_failed", "end_session")
+    __slots__ = ("relay_allocated", "relay_ready", "relay_failed", "end_session", "slot_granted")
     RELAY_ALLOCATED_FIELD_NUMBER: _ClassVar[int]
     RELAY_READY_FIELD_NUMBER: _ClassVar[int]
     RELAY_FAILED_FIELD_NUMBER: _ClassVar[int]
     END_SESSION_FIELD_NUMBER: _ClassVar[int]
+    SLOT_GRANTED_FIELD_NUMBER: _ClassVar[int]
     relay_allocated: RelayAllocated
     relay_ready: RelayReady
     relay_failed: RelayFailed
     end_session: EndSession
-    def __init__(self, relay_allocated: _Optional[_Union[RelayAllocated, _Mapping]] = ..., relay_ready: _Optional[_Union[RelayReady, _Mapping]] = ..., relay_failed: _Optional[_Union[RelayFailed, _Mapping]] = ..., end_session: _Optional[_Union[EndSession, _Mapping]] = ...) -> None: ...
+    slot_granted: SlotGranted
+    def __init__(self, relay_allocated: _Optional[_Union[RelayAllocated, _Mapping]] = ..., relay_ready: _Optional[_Union[RelayReady, _Mapping]] = ..., relay_failed: _Optional[_Union[RelayFailed, _Mapping]] = ..., end_session: _Optional[_Union[EndSession, _Mapping]] = ..., slot_granted: _Optional[_Union[SlotGranted, _Mapping]] = ...) -> None: ...
+
+class Slot(_message.Message):
+    __slots__ = ("number", "addresses", "ingress_port", "egress_port")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    INGRESS_PORT_FIELD_NUMBER: _ClassVar[int]
+    EGRESS_PORT_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    addresses: _containers.RepeatedScalarFieldContainer[str]
+    ingress_port: int
+    egress_port: int
+    def __init__(self, number: _Optional[int] = ..., addresses: _Optional[_Iterable[str]] = ..., ingress_port: _Optional[int] = ..., egress_port: _Optional[int] = ...) -> None: ...
 
 class State(_message.Message):
     __slots__ = ("node_id", "relays", "sessions")
@@ -72,16 +86,18 @@ class Receiver(_message.Message):
     def __init__(self, address: _Optional[str] = ..., rtp_port: _Optional[int] = ..., rtcp_port: _Optional[int] = ...) -> None: ...
 
 class OpenRelay(_message.Message):
-    __slots__ = ("relay_id", "session_id", "media", "receiver")
+    __slots__ = ("relay_id", "session_id", "media", "receiver", "slot")
     RELAY_ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     MEDIA_FIELD_NUMBER: _ClassVar[int]
     RECEIVER_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
     relay_id: str
     session_id: str
     media: str
     receiver: Receiver
-    def __init__(self, relay_id: _Optional[str] = ..., session_id: _Optional[str] = ..., media: _Optional[str] = ..., receiver: _Optional[_Union[Receiver, _Mapping]] = ...) -> None: ...
+    slot: int
+    def __init__(self, relay_id: _Optional[str] = ..., session_id: _Optional[str] = ..., media: _Optional[str] = ..., receiver: _Optional[_Union[Receiver, _Mapping]] = ..., slot: _Optional[int] = ...) -> None: ...
 
 class HeldRelay(_message.Message):
     __slots__ = ("relay", "slot")
@@ -99,19 +115,19 @@ class CloseRelay(_message.Message):
     sender_stopped: bool
     def __init__(self, relay_id: _Optional[str] = ..., sender_stopped: _Optional[bool] = ...) -> None: ...
 
+class SlotGranted(_message.Message):
+    __slots__ = ("slot",)
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    slot: Slot
+    def __init__(self, slot: _Optional[_Union[Slot, _Mapping]] = ...) -> None: ...
+
 class RelayAllocated(_message.Message):
-    __slots__ = ("relay_id", "slot", "addresses", "ingress_port", "egress_port")
+    __slots__ = ("relay_id", "slot")
     RELAY_ID_FIELD_NUMBER: _ClassVar[int]
     SLOT_FIELD_NUMBER: _ClassVar[int]
-    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
-    INGRESS_PORT_FIELD_NUMBER: _ClassVar[int]
-    EGRESS_PORT_FIELD_NUMBER: _ClassVar[int]
     relay_id: str
-    slot: int
-    addresses: _containers.RepeatedScalarFieldContainer[str]
-    ingress_port: int
-    egress_port: int
-    def __init__(self, relay_id: _Optional[str] = ..., slot: _Optional[int] = ..., addresses: _Optional[_Iterable[str]] = ..., ingress_port: _Optional[int] = ..., egress_port: _Optional[int] = ...) -> None: ...
+    slot: Slot
+    def __init__(self, relay_id: _Optional[str] = ..., slot: _Optional[_Union[Slot, _Mapping]] = ...) -> None: ...
 
 class RelayReady(_message.Message):
     __slots__ = ("relay_id",)

@@ -62,6 +62,13 @@ class Allocated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """A relay may be opened with this slot, without asking first."""
+
+    allocation: Allocation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
     """Media may flow through a relay."""
 
@@ -84,7 +91,7 @@ class SessionEndAsked:
     reason: str
 
 
-Event = Allocated | Ready | Failed | SessionEndAsked
+Event = Allocated | Granted | Ready | Failed | SessionEndAsked
 
 _FAILURES = {
     relay_pb2.RelayFailed.NO_FREE_SLOT: RelayFailure.NO_FREE_SLOT,
@@ -101,8 +108,12 @@ class RelayBook:
         self._slots: dict[str, int] = {}
         self._sessions: dict[str, relay_pb2.Session] = {}
 
-    def open(self, relay_id: str, session_id: str, media: str, receiver: Receiver) -> relay_pb2.ProxyMessage:
-        """A relay is wanted."""
+    def open(
+        self, relay_id: str, session_id: str, media: str, receiver: Receiver, granted: Allocation | None = None
+    ) -> relay_pb2.ProxyMessage:
+        """A relay is wanted; with a slot that was granted, it is held from now on."""
+        if granted is not None:
+            self._slots[relay_id] = granted.slot
         self._relays[relay_id] = relay_pb2.OpenRelay(
             relay_id=relay_id,
             session_id=session_id,
@@ -110,6 +121,7 @@ class RelayBook:
             receiver=relay_pb2.Receiver(
                 address=receiver.address, rtp_port=receiver.rtp_port, rtcp_port=receiver.rtcp_port
             ),
+            slot=None if granted is None else granted.slot,
         )
         return relay_pb2.ProxyMessage(open_relay=self._relays[relay_id])
 
@@ -121,10 +133,15 @@ class RelayBook:
             close_relay=relay_pb2.CloseRelay(relay_id=relay_id, sender_stopped=sender_stopped)
         )
 
-    def keep_session(self, session: relay_pb2.Session) -> relay_pb2.ProxyMessage:
+    def keep_session(self, session: relay_pb2.Session) -> None:
         """A session is new or changed."""
         self._sessions[session.session_id] = session
-        return relay_pb2.ProxyMessage(session=session)
+
+    def sessions(self, session_ids: Iterable[str]) -> Iterable[relay_pb2.ProxyMessage]:
+        """What to tell of these sessions, as far as they still are."""
+        for session_id in session_ids:
+            if session_id in self._sessions:
+                yield relay_pb2.ProxyMessage(session=self._sessions[session_id])
 
     def end_session(self, session_id: str, reason: str) -> relay_pb2.ProxyMessage:
         """A session is over."""
@@ -155,6 +172,8 @@ class RelayBook:
         match message.WhichOneof("message"):
             case "relay_allocated":
                 return self._allocated(message.relay_allocated)
+            case "slot_granted":
+                return Granted(allocation=_allocation(message.slot_granted.slot))
             case "relay_ready" if message.relay_ready.relay_id in self._relays:
                 return Ready(relay_id=message.relay_ready.relay_id)
             case "relay_failed" if message.relay_failed.relay_id in self._relays:
@@ -166,17 +185,20 @@ class RelayBook:
     def _allocated(self, message: relay_pb2.RelayAllocated) -> Event | None:
         if message.relay_id not in self._relays:
             return None
-        self._slots[message.relay_id] = message.slot
-        allocation = Allocation(
-            slot=message.slot,
-            addresses=tuple(message.addresses),
-            ingress_port=message.ingress_port,
-            egress_port=message.egress_port,
-        )
-        return Allocated(relay_id=message.relay_id, allocation=allocation)
+        self._slots[message.relay_id] = message.slot.number
+        return Allocated(relay_id=message.relay_id, allocation=_allocation(message.slot))
 
     def _failed(self, message: relay_pb2.RelayFailed) -> Event:
         self._relays.pop(message.relay_id, None)
         self._slots.pop(message.relay_id, None)
         reason = _FAILURES.get(message.reason, RelayFailure.REFUSED)
         return Failed(relay_id=message.relay_id, error=RelayError(reason, message.message))
+
+
+def _allocation(slot: relay_pb2.Slot) -> Allocation:
+    return Allocation(
+        slot=slot.number,
+        addresses=tuple(slot.addresses),
+        ingress_port=slot.ingress_port,
+        egress_port=slot.egress_port,
+    )

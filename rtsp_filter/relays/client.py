@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import secrets
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from rtsp_filter.relays.book import (
     Allocated,
     Allocation,
     Failed,
+    Granted,
     Ready,
     Receiver,
     RelayBook,
@@ -29,6 +31,8 @@ from rtsp_filter.relays.book import (
 RECONNECT_SECONDS = (0.1, 1.0)
 # A little more than the control plane itself waits for the media proxy, so that its reason is the one that is told.
 OPEN_TIMEOUT = 6.0
+# Seconds after which a session's changes are told: a set-up is told of once, and not while its player waits.
+REPORT_DELAY = 0.05
 # Seconds to say goodbye in; a control plane that does not listen finds out by itself.
 DRAIN_TIMEOUT = 1.0
 # Messages that wait for the stream; one that falls further behind starts over with a State.
@@ -68,6 +72,9 @@ class RelayClient:
         self._on_end_session = on_end_session
         self._opening: dict[str, Relay] = {}
         self._outgoing: asyncio.Queue[relay_pb2.ProxyMessage] | None = None
+        self._granted: deque[Allocation] = deque()  # ends with the stream
+        self._untold: set[str] = set()  # sessions that have changed
+        self._telling: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Keep a stream to the control plane until cancelled."""
@@ -85,6 +92,7 @@ class RelayClient:
                 finally:
                     self.connected = False
                     self._outgoing = None
+                    self._granted.clear()
                 await asyncio.sleep(delay * random.uniform(0.5, 1.0))
                 delay = min(2 * delay, last)
 
@@ -96,7 +104,10 @@ class RelayClient:
         for future in (relay.allocated, relay.ready):
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._opening[relay.relay_id] = relay
-        self._send(self._book.open(relay.relay_id, session_id, media, receiver))
+        granted = self._granted.popleft() if self._granted else None
+        self._send(self._book.open(relay.relay_id, session_id, media, receiver, granted))
+        if granted is not None:
+            relay.allocated.set_result(granted)
         loop.call_later(OPEN_TIMEOUT, self._open_timed_out, relay.relay_id)
         return relay
 
@@ -106,12 +117,22 @@ class RelayClient:
         self._send(self._book.close(relay_id, sender_stopped=sender_stopped))
 
     def keep_session(self, session: relay_pb2.Session) -> None:
-        """Tell of a new or changed session."""
-        self._send(self._book.keep_session(session))
+        """Tell of a new or changed session, soon: what is told is how it is then."""
+        self._book.keep_session(session)
+        self._untold.add(session.session_id)
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(REPORT_DELAY, self._tell)
 
     def end_session(self, session_id: str, reason: str) -> None:
         """Tell that a session is over."""
+        self._untold.discard(session_id)
         self._send(self._book.end_session(session_id, reason))
+
+    def _tell(self) -> None:
+        self._telling = None
+        untold, self._untold = self._untold, set()
+        for message in self._book.sessions(untold):
+            self._send(message)
 
     async def drain(self) -> None:
         """Wait until what was said has been sent, if the control plane takes it within DRAIN_TIMEOUT."""
@@ -137,8 +158,9 @@ class RelayClient:
         )
         try:
             await call.initial_metadata()
-            self.connected = True
-            log.info("connected to the control plane", target=self._target)
+            self.connected = not call.done()
+            if self.connected:
+                log.info("connected to the control plane", target=self._target)
             async for message in call:
                 self._receive(message)
                 if self._outgoing is None:
@@ -162,6 +184,8 @@ class RelayClient:
                 relay = self._opening.get(relay_id)
                 if relay is not None and not relay.allocated.done():
                     relay.allocated.set_result(allocation)
+            case Granted(allocation=allocation):
+                self._granted.append(allocation)
             case Ready(relay_id=relay_id):
                 relay = self._opening.pop(relay_id, None)
                 if relay is not None:

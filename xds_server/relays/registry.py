@@ -22,6 +22,10 @@ OPEN_TIMEOUT = 5.0
 SETTLE_TIME = 3.0
 # A proxy that is gone for longer than an RTSP session lives (RFC 2326 section 12.37) has no sessions any more.
 LOST_PROXY_GRACE = 60.0
+# Slots granted ahead to each proxy: two tracks each for four players that come at once.
+GRANTED_SLOTS = 8
+# Free slots that no grant takes: whoever opens a relay without a grant finds one.
+UNGRANTED_SLOTS = 8
 # Opens that wait at once, over all proxies: as many as there can be slots in 65,536 ports.
 MAX_PENDING = 16384
 
@@ -45,7 +49,10 @@ class RelayState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relay:
-    """One track's way through the media proxy. Times are monotonic seconds."""
+    """One track's way through the media proxy. Times are monotonic seconds.
+
+    An open names a `slot` when it uses a grant.
+    """
 
     relay_id: str
     session_id: str
@@ -89,7 +96,14 @@ class Failed:
     message: str
 
 
-RelayMessage = Allocated | Ready | Failed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """The proxy may open one relay with this slot, without asking first."""
+
+    slot: int
+
+
+RelayMessage = Allocated | Ready | Failed | Granted
 
 
 class RelayRegistry:
@@ -107,6 +121,7 @@ class RelayRegistry:
         self._pending: dict[str, None] = {}  # opens with a deadline, earliest first: all wait equally long
         self._lost: dict[str, float] = {}  # proxies that went away, and until when their relays are kept
         self._departed: list[str] = []
+        self._grants: dict[str, set[int]] = {}  # by proxies that are connected
         self._settle_at: float | None = now + settle_time if settle_time > 0 else None
 
     @property
@@ -122,11 +137,14 @@ class RelayRegistry:
     def state(self, owner: str, held: Mapping[str, tuple[Relay, int]], now: float) -> None:
         """Proxy `owner` states all its relays with their slots: what it leaves out is released."""
         self._lost.pop(owner, None)
+        self._end_grants(owner)
         for relay in [relay for relay in self.relays.values() if relay.owner == owner]:
             if relay.relay_id not in held:
                 self._release(relay, REST_AFTER_LOSS, now)
         for relay, slot in held.values():
             self._restate(relay, slot, now)
+        self._grants[owner] = set()
+        self._grant(owner, now)
 
     def open(self, relay: Relay, now: float) -> None:
         """A proxy wants a relay. An id that is known already is answered again, not opened twice."""
@@ -137,8 +155,15 @@ class RelayRegistry:
         if len(self._pending) >= MAX_PENDING:
             self._fail(relay, FailureReason.REFUSED, f"{MAX_PENDING} relays are waiting to be opened already")
             return
-        self.relays[relay.relay_id] = replace(relay, state=RelayState.WAITING, deadline=now + OPEN_TIMEOUT, slot=None)
+        if relay.slot is not None and relay.slot not in self._grants.get(relay.owner, ()):
+            self._fail(relay, FailureReason.REFUSED, f"slot {relay.slot} was not granted to {relay.owner}")
+            return
         self._pending[relay.relay_id] = None
+        if relay.slot is not None:
+            self._use_grant(replace(relay, state=RelayState.OPENING, deadline=now + OPEN_TIMEOUT), relay.slot)
+            self._grant(relay.owner, now)
+            return
+        self.relays[relay.relay_id] = replace(relay, state=RelayState.WAITING, deadline=now + OPEN_TIMEOUT)
         if self.settled:
             self._allocate(relay.relay_id, now)
 
@@ -151,6 +176,7 @@ class RelayRegistry:
     def proxy_lost(self, owner: str, now: float) -> None:
         """A proxy's stream ended: its relays stay until it is back, or too long gone."""
         self._lost[owner] = now + LOST_PROXY_GRACE
+        self._end_grants(owner)
 
     def take_departed(self) -> list[str]:
         """Proxies that have been gone for too long since the last call: whatever they held is released."""
@@ -179,6 +205,8 @@ class RelayRegistry:
             self.pool.rest(slot, until=now + REST_AFTER_LOSS)
         for relay_id in [relay_id for relay_id in self._pending if self.relays[relay_id].state is RelayState.WAITING]:
             self._allocate(relay_id, now)
+        for owner in self._grants:
+            self._grant(owner, now)
 
     def tick(self, now: float) -> None:
         """Fail opens that waited too long; release relays of proxies that stayed away; let slots rest out."""
@@ -220,6 +248,25 @@ class RelayRegistry:
             return
         self._occupy(replace(relay, slot=slot, state=RelayState.OPENING), slot)
         self.messages.append((relay.owner, Allocated(relay_id=relay_id, slot=slot)))
+
+    def _grant(self, owner: str, now: float) -> None:
+        """Bring a proxy's grants up to their number, as long as there is plenty."""
+        grants = self._grants[owner]
+        while self.settled and len(grants) < GRANTED_SLOTS and self.pool.count(SlotState.FREE) > UNGRANTED_SLOTS:
+            slot = self.pool.take(now, SlotState.GRANTED)
+            if slot is None:
+                return
+            grants.add(slot)
+            self.messages.append((owner, Granted(slot=slot)))
+
+    def _use_grant(self, relay: Relay, slot: int) -> None:
+        self._grants[relay.owner].discard(slot)
+        self.pool.open(slot)
+        self._occupy(relay, slot)
+
+    def _end_grants(self, owner: str) -> None:
+        for slot in self._grants.pop(owner, ()):
+            self.pool.give_back(slot)
 
     def _full(self) -> str:
         pool = self.pool

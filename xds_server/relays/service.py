@@ -16,7 +16,16 @@ import grpc
 import structlog
 
 from mesh.wire import relay_pb2, relay_pb2_grpc
-from xds_server.relays.registry import Allocated, Failed, FailureReason, Receiver, Relay, RelayMessage, RelayState
+from xds_server.relays.registry import (
+    Allocated,
+    Failed,
+    FailureReason,
+    Granted,
+    Receiver,
+    Relay,
+    RelayMessage,
+    RelayState,
+)
 from xds_server.relays.slots import SlotLayout
 
 # Messages that wait for a proxy to read them: two for each relay it could open in one go.
@@ -116,25 +125,26 @@ def relay_of(message: relay_pb2.OpenRelay, owner: str) -> Relay:
         owner=owner,
         state=RelayState.WAITING,
         deadline=math.inf,
+        slot=message.slot if message.HasField("slot") else None,
     )
 
 
 def control_message(message: RelayMessage, layout: SlotLayout, addresses: Iterable[str]) -> Any:
     """A registry's message as the wire has it."""
+    if isinstance(message, Granted):
+        granted = relay_pb2.SlotGranted(slot=_slot(message.slot, layout, addresses))
+        return relay_pb2.ControlMessage(slot_granted=granted)
     if isinstance(message, Allocated):
-        ports = layout.ports(message.slot)
-        return relay_pb2.ControlMessage(
-            relay_allocated=relay_pb2.RelayAllocated(
-                relay_id=message.relay_id,
-                slot=message.slot,
-                addresses=addresses,
-                ingress_port=ports.ingress,
-                egress_port=ports.egress,
-            )
-        )
+        slot = _slot(message.slot, layout, addresses)
+        return relay_pb2.ControlMessage(relay_allocated=relay_pb2.RelayAllocated(relay_id=message.relay_id, slot=slot))
     if isinstance(message, Failed):
         return failed(message.relay_id, message.reason, message.message)
     return relay_pb2.ControlMessage(relay_ready=relay_pb2.RelayReady(relay_id=message.relay_id))
+
+
+def _slot(number: int, layout: SlotLayout, addresses: Iterable[str]) -> relay_pb2.Slot:
+    ports = layout.ports(number)
+    return relay_pb2.Slot(number=number, addresses=addresses, ingress_port=ports.ingress, egress_port=ports.egress)
 
 
 def failed(relay_id: str, reason: FailureReason, text: str) -> Any:

@@ -74,6 +74,7 @@ class SlotState(Enum):
     """What a warm slot is doing."""
 
     FREE = "free"
+    GRANTED = "granted"  # an RTSP proxy may open it without asking
     OPEN = "open"
     RESTING = "resting"
 
@@ -114,18 +115,27 @@ class SlotPool:
         """Never grow beyond `capacity` slots; warm ones stay."""
         self._capacity = max(capacity, self.size)
 
-    def take(self, now: float) -> int | None:
-        """A free slot, which is open from now on; None when all are in use or resting."""
+    def take(self, now: float, state: SlotState = SlotState.OPEN) -> int | None:
+        """A free slot, which is open (or granted) from now on; None when all are in use or resting."""
         self.tick(now)
         if not self._free:
             self._grow_if_low()
         if not self._free:
             return None
         slot = heapq.heappop(self._free)
-        self._set(slot, SlotState.OPEN)
+        self._set(slot, state)
         self._grow_if_low()
         self._watch_surplus(now)
         return slot
+
+    def open(self, slot: int) -> None:
+        """A granted slot is used."""
+        self._set(slot, SlotState.OPEN)
+
+    def give_back(self, slot: int) -> None:
+        """A granted slot was not used, so nobody sends to it: it is free at once."""
+        self._set(slot, SlotState.FREE)
+        heapq.heappush(self._free, slot)
 
     def claim(self, slot: int) -> bool:
         """Mark `slot` as open because its relay says so; False when it is not to be had."""
@@ -133,7 +143,7 @@ class SlotPool:
             return False
         if slot >= self.size:
             self._grow_to(slot + 1)
-        if self._states[slot] is SlotState.OPEN:
+        if self._states[slot] in (SlotState.OPEN, SlotState.GRANTED):
             return False
         self._set(slot, SlotState.OPEN)
         self._free = [other for other in self._free if other != slot]

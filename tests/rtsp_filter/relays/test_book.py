@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from mesh.wire import relay_pb2
 from rtsp_filter.relays import Allocation, Receiver, RelayBook, RelayFailure
-from rtsp_filter.relays.book import Allocated, Failed, Ready, SessionEndAsked
+from rtsp_filter.relays.book import Allocated, Failed, Granted, Ready, SessionEndAsked
 
+ALLOCATION = Allocation(slot=3, addresses=("127.0.0.1",), ingress_port=20000, egress_port=20002)
 RECEIVER = Receiver(address="192.0.2.1", rtp_port=5000, rtcp_port=5001)
 
 
-def allocated(relay_id: str, slot: int) -> relay_pb2.ControlMessage:
-    return relay_pb2.ControlMessage(
-        relay_allocated=relay_pb2.RelayAllocated(
-            relay_id=relay_id, slot=slot, addresses=["127.0.0.1"], ingress_port=20000, egress_port=20002
-        )
-    )
+def slot(number: int) -> relay_pb2.Slot:
+    return relay_pb2.Slot(number=number, addresses=["127.0.0.1"], ingress_port=20000, egress_port=20002)
+
+
+def allocated(relay_id: str, number: int) -> relay_pb2.ControlMessage:
+    return relay_pb2.ControlMessage(relay_allocated=relay_pb2.RelayAllocated(relay_id=relay_id, slot=slot(number)))
 
 
 def failed(relay_id: str) -> relay_pb2.ControlMessage:
@@ -28,10 +29,7 @@ def failed(relay_id: str) -> relay_pb2.ControlMessage:
 def test_an_answer_becomes_an_event() -> None:
     book = RelayBook("node")
     book.open("a", "session", "video", RECEIVER)
-    assert book.receive(allocated("a", 3)) == Allocated(
-        relay_id="a",
-        allocation=Allocation(slot=3, addresses=("127.0.0.1",), ingress_port=20000, egress_port=20002),
-    )
+    assert book.receive(allocated("a", 3)) == Allocated(relay_id="a", allocation=ALLOCATION)
     ready = relay_pb2.ControlMessage(relay_ready=relay_pb2.RelayReady(relay_id="a"))
     assert book.receive(ready) == Ready(relay_id="a")
 
@@ -57,6 +55,27 @@ def test_a_new_stream_begins_with_all_that_is_held_and_repeats_what_was_never_an
     assert [(relay.relay, relay.slot) for relay in state.relays] == [(held, 3)]
     assert list(state.sessions) == [session]
     assert list(book.unanswered()) == [asked]
+
+
+def test_a_relay_with_a_granted_slot_is_held_from_the_moment_it_is_opened() -> None:
+    book = RelayBook("node")
+    assert book.receive(relay_pb2.ControlMessage(slot_granted=relay_pb2.SlotGranted(slot=slot(3)))) == Granted(
+        allocation=ALLOCATION
+    )
+    opened = book.open("a", "session", "video", RECEIVER, ALLOCATION).open_relay
+    assert opened.slot == 3
+    assert [(relay.relay, relay.slot) for relay in book.state().state.relays] == [(opened, 3)]
+    assert list(book.unanswered()) == []
+
+
+def test_a_session_is_told_of_as_it_is_and_not_at_all_once_it_has_ended() -> None:
+    book = RelayBook("node")
+    for media in (["video"], ["video", "audio"]):
+        book.keep_session(relay_pb2.Session(session_id="s", media=media))
+    [message] = book.sessions(["s"])
+    assert list(message.session.media) == ["video", "audio"]
+    book.end_session("s", "over")
+    assert list(book.sessions(["s"])) == []
 
 
 def test_a_session_that_ended_is_not_stated_again() -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from xds_server.relays.registry import (
+    GRANTED_SLOTS,
     LOST_PROXY_GRACE,
     OPEN_TIMEOUT,
     SETTLE_TIME,
+    UNGRANTED_SLOTS,
     Allocated,
     Failed,
     FailureReason,
+    Granted,
     Ready,
     Receiver,
     Relay,
@@ -71,6 +75,61 @@ def test_an_open_that_is_repeated_is_answered_again_and_not_opened_twice() -> No
     mesh.registry.open(relay("a"), 1.0)
     assert mesh.told() == [("proxy", Allocated(relay_id="a", slot=0)), ("proxy", Ready(relay_id="a"))]
     assert mesh.registry.pool.count(SlotState.OPEN) == 1
+
+
+def granted(mesh: Mesh) -> list[int]:
+    return [message.slot for _, message in mesh.told() if isinstance(message, Granted)]
+
+
+def test_a_connected_proxy_has_slots_in_hand_and_gets_another_for_each_that_it_uses() -> None:
+    mesh = Mesh(capacity=100)
+    mesh.registry.state("proxy", {}, 0.0)
+    slots = granted(mesh)
+    assert len(slots) == GRANTED_SLOTS
+    mesh.registry.open(replace(relay("a"), slot=slots[3]), 0.0)
+    assert mesh.registry.receiver(slots[3]) == relay("a").receiver
+    [message] = mesh.told()
+    assert isinstance(message[1], Granted)
+    assert message[1].slot not in slots
+    mesh.acknowledge(slots[3])
+    assert mesh.told() == [("proxy", Ready(relay_id="a"))]
+
+
+def test_a_slot_that_was_granted_to_another_proxy_is_refused() -> None:
+    mesh = Mesh(capacity=100)
+    mesh.registry.state("one", {}, 0.0)
+    mesh.registry.state("two", {}, 0.0)
+    first = granted(mesh)[0]
+    mesh.registry.open(replace(relay("a", owner="two"), slot=first), 0.0)
+    [(owner, failed)] = mesh.told()
+    assert (owner, type(failed)) == ("two", Failed)
+    assert mesh.registry.receiver(first) is None
+
+
+def test_grants_leave_slots_for_those_who_have_none() -> None:
+    mesh = Mesh(capacity=UNGRANTED_SLOTS + 2)
+    mesh.registry.state("one", {}, 0.0)
+    assert len(granted(mesh)) == 2
+    mesh.registry.open(relay("a", owner="two"), 0.0)
+    [(owner, message)] = mesh.told()
+    assert (owner, type(message)) == ("two", Allocated)
+
+
+def test_grants_end_with_their_stream_and_are_free_at_once() -> None:
+    mesh = Mesh(capacity=UNGRANTED_SLOTS + 2)
+    mesh.registry.state("one", {}, 0.0)
+    slots = granted(mesh)
+    mesh.registry.proxy_lost("one", 1.0)
+    mesh.registry.state("two", {}, 1.0)
+    assert granted(mesh) == slots
+
+
+def test_nothing_is_granted_before_the_registry_has_settled() -> None:
+    mesh = Mesh(capacity=100, settle_time=SETTLE_TIME)
+    mesh.registry.state("proxy", {}, 0.0)
+    assert granted(mesh) == []
+    mesh.registry.settle([], SETTLE_TIME)
+    assert len(granted(mesh)) == GRANTED_SLOTS
 
 
 def test_without_a_free_slot_the_relay_fails_and_says_what_to_do() -> None:

@@ -107,6 +107,20 @@ class SlotsAreNobodysTwice(RuleBasedStateMachine):
         assert self.resting.pop(slot, 0.0) <= self.now
         self.open.add(slot)
 
+    @rule(used=st.booleans())
+    def grant(self, used: bool) -> None:
+        slot = self.pool.take(self.now, SlotState.GRANTED)
+        if slot is None:
+            return
+        assert slot not in self.open
+        assert not self.pool.claim(slot)
+        self.resting.pop(slot, None)
+        if used:
+            self.pool.open(slot)
+            self.open.add(slot)
+        else:
+            self.pool.give_back(slot)
+
     @rule(slot=st.integers(-1, 100))
     def claim(self, slot: int) -> None:
         expected = 0 <= slot < self.pool.capacity and slot not in self.open
