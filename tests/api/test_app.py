@@ -139,17 +139,21 @@ async def test_a_session_whose_proxy_is_away_cannot_be_ended_now(connect):
 
 
 async def test_a_relay_is_shown_with_its_ports_and_receiver(connect):
-    items = (await connect(busy_plane()).get("/v1/relays")).json()["items"]
+    plane = busy_plane()
+    slot = plane.media.registry.relays["r1"].slot
+    assert slot is not None
+    first = 20000 + 4 * slot
+    items = (await connect(plane).get("/v1/relays")).json()["items"]
     assert items == [
         {
             "id": "r1",
             "session": "s1",
             "media": "video",
             "state": "ready",
-            "slot": 0,
+            "slot": slot,
             "addresses": ["127.0.0.1"],
-            "ingress": {"rtp": 20000, "rtcp": 20001},
-            "egress": {"rtp": 20002, "rtcp": 20003},
+            "ingress": {"rtp": first, "rtcp": first + 1},
+            "egress": {"rtp": first + 2, "rtcp": first + 3},
             "receiver": {"address": "192.0.2.200", "ports": {"rtp": 5000, "rtcp": 5001}},
             "proxy": RTSP_NODE,
         }

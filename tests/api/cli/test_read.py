@@ -48,7 +48,7 @@ async def msm(*arguments: str, **environment: str) -> Result:
     [
         (["routes"], ["site/lobby", "cameras.example", "PathPrefix /lobby", "site/pair 75 %, site/far 25 %"]),
         (["sessions"], ["s1", "playing", "udp", "rtsp://cameras.example/lobby", "site/lobby/all", "rtsp-a"]),
-        (["relays"], ["ready", "video", "20000-20001", "20002-20003", "192.0.2.200 5000-5001", "s1"]),
+        (["relays"], ["ready", "video", "192.0.2.200 5000-5001", "s1", "rtsp-a"]),
         (["proxies"], ["envoy 1.40.0", "delta", "ipv4:192.0.2.8:4000", "4 synced", "rtsp-a"]),
         (["proxies", "rtsp-a", "--type", "cds"], ["cds", "site/far", "site/pair", "synced"]),
         (["explain", EXPLAINED], ["leads to one of 3 servers", "37.5 %", "rtsp://192.0.2.1:554/axis/live", "Why:"]),
