@@ -70,7 +70,8 @@ class ControlPlane:
         self._compiler = RouteCompiler()
         self._media_stream: ConnectedProxy | None = None
         self._routed_streams: set[str] = set()  # of RTSP proxies that have acknowledged their routes
-        self._timer_changed = asyncio.Event()
+        self._wakes_at: float | None = None
+        self._due_earlier = asyncio.Event()
         self._stopping = False
         self._publish(Mesh())
 
@@ -126,7 +127,7 @@ class ControlPlane:
             reasons.append("waiting for proxies that may still hold relays")
         if not self.media.connected:
             reasons.append("no media proxy (Envoy) is connected")
-        elif not self.media.acknowledged(0):
+        elif not self.media.listening:
             reasons.append("the media proxy has not acknowledged its slots yet")
         if not self.relay_streams:
             reasons.append("no RTSP proxy is connected")
@@ -213,6 +214,7 @@ class ControlPlane:
         match message.WhichOneof("message"):
             case "open_relay":
                 self._open_relay(stream, message.open_relay)
+                self._relays_changed()
             case "close_relay":
                 closed = message.close_relay
                 self.media.registry.close(
@@ -221,6 +223,7 @@ class ControlPlane:
                     sender_stopped=closed.sender_stopped,
                     now=time.monotonic(),
                 )
+                self._relays_changed()
             case "session":
                 self._keep_session(stream.node_id, message.session)
             case "session_ended":
@@ -228,7 +231,6 @@ class ControlPlane:
                 self.session_owner.pop(message.session_ended.session_id, None)
             case other:
                 log.warning("an RTSP proxy sent a message that is not understood", proxy=stream.node_id, message=other)
-        self._relays_changed()
 
     def stream_closed(self, stream: RelayStream) -> None:
         """A proxy's stream has ended; its relays wait for it."""
@@ -263,7 +265,7 @@ class ControlPlane:
             self._tell(owner, message)
         for owner in self.media.registry.take_departed():
             self._forget_sessions(owner)
-        self._timer_changed.set()
+        self._check_timer()
         self._judge_readiness()
 
     def _judge_readiness(self) -> None:
@@ -279,14 +281,20 @@ class ControlPlane:
         media = self.settings.media
         stream.send(control_message(message, media.layout, media.addresses))
 
+    def _check_timer(self) -> None:
+        """Wake the timer task when something is due before it wakes by itself; waking it for nothing costs more."""
+        due = self.media.registry.next_timer()
+        if due is not None and (self._wakes_at is None or due < self._wakes_at):
+            self._due_earlier.set()
+
     async def _run_timers(self) -> None:
         while True:
-            self._timer_changed.clear()
-            due = self.media.registry.next_timer()
-            wait = None if due is None else max(0.0, due - time.monotonic())
+            self._due_earlier.clear()
+            self._wakes_at = self.media.registry.next_timer()
+            wait = None if self._wakes_at is None else max(0.0, self._wakes_at - time.monotonic())
             try:
                 async with asyncio.timeout(wait):
-                    await self._timer_changed.wait()
+                    await self._due_earlier.wait()
             except TimeoutError:
                 self.media.tick(time.monotonic())
                 self._relays_changed()

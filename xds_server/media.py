@@ -90,6 +90,11 @@ class MediaPlane:
             for type_url in (LISTENER.type_url, ENDPOINT.type_url)
         )
 
+    @property
+    def listening(self) -> bool:
+        """Whether the media proxy has slots: it gets the first of them last of all, after what they point at."""
+        return all(self._has(LISTENER.type_url, name) for name in slot_names(0))
+
     def tick(self, now: float) -> None:
         """Do what is due at `now`."""
         if self.registry.settle_due(now):
