@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import urllib.error
 import urllib.request
@@ -17,6 +18,9 @@ from tests.peers.process import START_SECONDS, Process, wait_until
 
 MSM = Path(sys.executable).with_name("msm")
 _PROBE_SECONDS = 1.0
+# UDP ports for media: below what the tests take, and enough for 3,500 slots.
+_MEDIA_PORTS = range(10_000, 24_000)
+_PORTS_PER_SLOT = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +37,14 @@ class Mesh:
 def running_mesh(camera_url: str, *, slots: int, command: Sequence[str | Path] = (MSM,)) -> Iterator[Mesh]:
     """`msm up` in front of one camera, with room for `slots` tracks; ready for sessions."""
     with ExitStack() as stack:
-        media = stack.enter_context(reserve_ports(4 * slots))
+        media = media_ports(slots)
         ports = stack.enter_context(reserve_ports())
         rtsp, api, xds = (f"127.0.0.1:{ports.take()}" for _ in range(3))
         process = stack.enter_context(
             Process(
                 [
-                    *(*command, "up", "--route", f"/bench={camera_url}", "--media-ports", str(media)),
+                    *(*command, "up", "--route", f"/bench={camera_url}"),
+                    *("--media-ports", f"{media.start}-{media.stop - 1}"),
                     *("--rtsp", rtsp, "--api", api, "--xds", xds),
                 ]
             )
@@ -47,6 +52,28 @@ def running_mesh(camera_url: str, *, slots: int, command: Sequence[str | Path] =
         wait_until(lambda: _ready(process, f"http://{api}/readyz"), START_SECONDS, "a mesh that is ready")
         envoy = next(pid for pid in process.family() if command_name(pid) == "envoy")
         yield Mesh(url=f"rtsp://{rtsp}/bench", pid=process.pid, envoy=envoy)
+
+
+def media_ports(slots: int) -> range:
+    """Free UDP ports for so many slots. Raises OSError when there is no such stretch."""
+    wanted = slots * _PORTS_PER_SLOT
+    free = 0
+    for port in _MEDIA_PORTS:
+        free = free + 1 if free or port % 2 == 0 else 0
+        if not _is_free(port):
+            free = 0
+        if free == wanted:
+            return range(port + 1 - wanted, port + 1)
+    raise OSError(f"no {wanted} neighbouring free UDP ports from {_MEDIA_PORTS.start} to {_MEDIA_PORTS.stop}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 @contextmanager
@@ -63,7 +90,7 @@ def _ready(process: Process, url: str) -> bool:
     if not process.running:
         raise RuntimeError(f"the mesh ended: {process.output}")
     try:
-        with urllib.request.urlopen(url, timeout=_PROBE_SECONDS) as answer:  # noqa: S310 - a URL of ours
+        with urllib.request.urlopen(url, timeout=_PROBE_SECONDS) as answer:
             return bool(answer.status == HTTPStatus.OK)
     except (urllib.error.URLError, OSError):
         return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-
 from rtsp_filter.player import PlayTransport, play
 from tests.bench.figures import Comparison, Figure, Goal, Result, percentile
 from tests.bench.mesh import bundled_camera, running_mesh
