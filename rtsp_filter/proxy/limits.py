@@ -8,7 +8,8 @@ from dataclasses import dataclass
 CONNECT_TIMEOUT = 5.0
 # Seconds for a camera's answer to TEARDOWN; the client is answered without it then.
 TEARDOWN_TIMEOUT = 2.0
-# A client that lost its control connection in UDP mode may come back on another within this many seconds.
+# A client that lost its control connection in UDP mode may come back on another within this many seconds, or half of
+# the session timeout where that is shorter: whoever does not come back is gone before the timeout.
 RESUME_GRACE = 10.0
 # A connection without a session that asks for nothing is closed after this many seconds.
 IDLE_TIMEOUT = 60.0
@@ -34,3 +35,8 @@ class ProxyLimits:
     max_connections: int = 8192
     max_connections_per_client: int = 2048
     session_timeout: int = 60
+
+    @property
+    def resume_grace(self) -> float:
+        """Seconds for a client to come back on another connection."""
+        return min(RESUME_GRACE, self.session_timeout / 2)

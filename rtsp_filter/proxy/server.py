@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from rtsp_filter.proxy.connection import ClientConnection
-from rtsp_filter.proxy.limits import RESUME_GRACE, TEARDOWN_TIMEOUT, ProxyLimits
+from rtsp_filter.proxy.limits import TEARDOWN_TIMEOUT, ProxyLimits
 from rtsp_filter.proxy.routes import RouteView, check
 from rtsp_filter.proxy.session import Client, Described, Session
 from rtsp_filter.relays import RelayClient
@@ -135,7 +135,7 @@ class RTSPProxy:
                 self.session_over(session, "the client's connection was lost")
             else:
                 self._graces[session] = asyncio.get_running_loop().call_later(
-                    RESUME_GRACE, self.session_over, session, "the client did not come back"
+                    self.settings.limits.resume_grace, self.session_over, session, "the client did not come back"
                 )
 
     def session_resumed(self, session: Session) -> None:
