@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.peers.cameras import GstCamera
-from tests.peers.clip import AudioCodec, Clip
+from tests.peers.cameras import GstCamera, MsmCamera
+from tests.peers.clip import AudioCodec, Clip, bundled_clip
 from tests.peers.frames import assert_audible, assert_contiguous
 from tests.peers.players import Player, Transport, play
 
@@ -28,3 +28,12 @@ def test_player_decodes_every_frame_of_the_camera(
 
     assert_contiguous(played.frames, clip.frames, minimum=FRAMES, breaks=player.breaks)
     assert_audible(played.audio, seconds=1, rate=clip.audio_rate, channels=clip.audio_channels)
+
+
+@pytest.mark.parametrize("player", [Player.FFMPEG, Player.GSTREAMER])
+def test_lost_packets_show(player: Player) -> None:
+    with MsmCamera("--loss", "5%") as camera:
+        played = play(player, camera.url, Transport.UDP, frames=FRAMES)
+
+    with pytest.raises(AssertionError, match=r"jumps|not in the clip"):
+        assert_contiguous(played.frames, bundled_clip().frames, minimum=1, breaks=player.breaks)

@@ -51,7 +51,17 @@ def test_player_decodes_every_frame_of_the_camera_through_the_mesh(
 ) -> None:
     with camera_running(kind, clips) as (url, clip), Mesh() as mesh:
         mesh.up("--route", f"/lobby={url}")
-        played = play(player, mesh.url("/lobby"), transport, frames=FRAMES * (1 + player.breaks))
+
+        def transport_is_as_asked() -> None:
+            assert [session["transport"] for session in mesh.items("/v1/sessions")] == [transport]
+
+        played = play(
+            player,
+            mesh.url("/lobby"),
+            transport,
+            frames=FRAMES * (1 + player.breaks),
+            while_playing=transport_is_as_asked,
+        )
         wait_until(lambda: mesh.items("/v1/sessions") == [], SESSION_END_SECONDS, "the end of the session")
 
     assert_contiguous(played.frames, clip.frames, minimum=FRAMES, breaks=player.breaks)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -80,10 +80,12 @@ def play(
     frames: int,
     prefix: Sequence[str] = (),
     timeout: float = START_SECONDS,
+    while_playing: Callable[[], None] = lambda: None,
 ) -> Played:
     """Play `url` until `frames` different pictures were decoded, then end the player as Ctrl-C would.
 
-    `prefix` is a command to run it with, such as `host.command([])`. Raises ProcessError, with the player's log, when
+    `prefix` is a command to run it with, such as `host.command([])`; `while_playing` is called when the frames are
+    there, before the end. Raises ProcessError, with the player's log, when
     the pictures do not come within `timeout` seconds or the player leaves a process behind.
     """
     reader: FrameReader = Y4MStream() if player is Player.VLC else MD5Lines()
@@ -96,6 +98,7 @@ def play(
 
         with Process([*prefix, *COMMANDS[player](url, transport, folder)], stdout=reader.feed) as process:
             process.wait_until(decoded, timeout, f"{frames} frames")
+            while_playing()
             process.stop(SIGINT)
         return Played(frames=tuple(reader.frames), audio=(folder / SOUND).read_bytes(), log=process.output)
 

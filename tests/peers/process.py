@@ -45,7 +45,8 @@ class Process:
     """A running program. Use it as a context manager: leaving it stops the program and checks for orphans.
 
     `stdout` receives the raw bytes of standard output; without it, lines of both outputs are kept in `lines`.
-    Standard input is a pipe that stays open, so a peer can end itself when the test run dies.
+    Standard input is a pipe that stays open, so a peer can end itself when the test run dies. `grace` is how many
+    seconds the program, and then its children, have to end when they are asked to.
     """
 
     def __init__(
@@ -55,9 +56,11 @@ class Process:
         stdout: Callable[[bytes], None] | None = None,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        grace: float = STOP_SECONDS,
     ) -> None:
         self.name = Path(argv[0]).name
         self.lines: list[str] = []
+        self._grace = grace
         self._mark = uuid.uuid4().hex
         self._changed = threading.Condition()
         self._popen = subprocess.Popen(
@@ -150,9 +153,9 @@ class Process:
         self._popen.send_signal(number)
         complaint = ""
         try:
-            self._popen.wait(STOP_SECONDS)
+            self._popen.wait(self._grace)
         except subprocess.TimeoutExpired:
-            complaint = f"{self.name} ignored {number.name} for {STOP_SECONDS:g} s"
+            complaint = f"{self.name} ignored {number.name} for {self._grace:g} s"
             self._popen.kill()
             self._popen.wait()
         complaint = complaint or self._orphans(family)
@@ -167,7 +170,7 @@ class Process:
             return sorted(pid for pid in (family | self.family()) - {self.pid} if pid in alive)
 
         with suppress(AssertionError):
-            wait_until(lambda: not left(), STOP_SECONDS, "the end of its children")
+            wait_until(lambda: not left(), self._grace, "the end of its children")
         orphans = left()
         names = [f"{pid} ({_command(pid)})" for pid in orphans]
         for pid in orphans:
