@@ -23,8 +23,9 @@ from rtsp_filter.rtsp import (
     respond,
 )
 
-# Seconds after which a camera that answers nothing, not even TCP, is gone.
-DEAD_PEER_SECONDS = 10
+# Seconds after which a camera that answers nothing, not even TCP, is gone: players, who give up after ten seconds
+# without media, are told before.
+DEAD_PEER_SECONDS = 8
 
 
 class UpstreamError(RTSPError):
