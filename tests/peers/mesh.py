@@ -37,7 +37,7 @@ class Mesh:
     """Use it as a context manager: leaving it ends every part and fails for what a part leaves behind.
 
     `address` is what everything listens on, `slots` how many media slots there are. `prefix` is a command that parts
-    are started with, such as `host.command([])`.
+    are started with, such as `host.command([])`. `main` is the process that `up` started.
     """
 
     def __init__(self, *, slots: int = 15, address: str = "127.0.0.1", prefix: Sequence[str] = ()) -> None:
@@ -46,6 +46,7 @@ class Mesh:
         self._range = self._stack.enter_context(reserve_ports(4 + PORTS_PER_SLOT * slots))
         self._host = f"[{address}]" if ":" in address else address
         self.address = address
+        self.main: Process
         first = self._range.first
         self.rtsp, self.api, self.xds = (f"{self._host}:{first + number}" for number in range(3))
         self.media_ports = f"{first + 4}-{self._range.last}"
@@ -63,9 +64,9 @@ class Mesh:
     def up(self, *options: str, env: dict[str, str] | None = None) -> Process:
         """Start a whole mesh in one process, and wait until a session would work."""
         listen = ("--rtsp", self.rtsp, "--api", self.api, "--xds", self.xds)
-        process = self.start("up", *listen, *self._media(), *WORKERS, *options, env=env)
-        self.wait_ready(process)
-        return process
+        self.main = self.start("up", *listen, *self._media(), *WORKERS, *options, env=env)
+        self.wait_ready(self.main)
+        return self.main
 
     def serve(self, *options: str) -> Process:
         """Start a control plane, and wait until its API answers."""
