@@ -8,9 +8,9 @@ form that players make, without regard to the slash at the end.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rtsp_filter.rtsp import RTSPURL, Headers, SessionDescription, URLError
 from rtsp_filter.rtsp.control import aggregate_url, base_url, control_forms, is_absolute, resolve, track_url
@@ -18,6 +18,8 @@ from rtsp_filter.rtsp.control import aggregate_url, base_url, control_forms, is_
 # Attributes that tell of the camera's addresses and mean nothing on this side of the mesh.
 _ADDRESS_ATTRIBUTES = ("source-filter", "rtcp", "candidate")
 _ANY_URL = re.compile(r"rtsps?://[^\s;,\"']+", re.IGNORECASE)
+# Every request compares the same few URLs of its stream; at 8 KiB each, as long as a head may be, the worst is 8 MiB.
+_KNOWN_KEYS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,29 +100,31 @@ def describe(
     base = base_url(upstream_url, headers)
     tracks = []
     shown: dict[int | None, str] = {}
-    if description.control is not None and is_absolute(description.control):
+    aggregate = description.control
+    if aggregate is not None and is_absolute(aggregate):
         shown[None] = "*"
     for index, media in enumerate(description.media):
         control = media.control
         if control is not None and is_absolute(control):
             shown[index] = f"msm-track={index}"
-        upstream = track_url(base, description.control, control)
+        upstream = track_url(base, aggregate, control)
         tracks.append(Track(media=media.media, control=shown.get(index, control) or "*", upstream_url=upstream))
     presentation = Presentation(
         client_url=client_url,
         client_base=with_slash(client_url),
         upstream_url=upstream_url,
-        upstream_aggregate=aggregate_url(base, description.control),
+        upstream_aggregate=aggregate_url(base, aggregate),
         tracks=tuple(tracks),
     )
-    return presentation, _neutral(description.with_controls(shown), presentation, local_address).encode()
+    if shown:
+        description = description.with_controls(shown)
+    return presentation, _neutral(description, presentation, local_address).encode()
 
 
 def _neutral(description: SessionDescription, presentation: Presentation, local_address: str) -> SessionDescription:
     """The description without a trace of the camera's address."""
-    six = ipaddress.ip_address(local_address).version == 6
-    description = description.with_connection("::" if six else "0.0.0.0").with_origin_address(local_address)
-    description = description.without_attributes(*_ADDRESS_ATTRIBUTES)
+    description = description.with_connection("::" if ":" in local_address else "0.0.0.0")
+    description = description.with_origin_address(local_address).without_attributes(*_ADDRESS_ATTRIBUTES)
     return SessionDescription(raw_lines=tuple(presentation.hide(line) for line in description.raw_lines))
 
 
@@ -129,6 +133,7 @@ def with_slash(url: str) -> str:
     return url if url.endswith("/") else f"{url}/"
 
 
+@lru_cache(_KNOWN_KEYS)
 def _key(url: str) -> str:
     """What of a URL tells it from others at one server: path and query, without the slash at the end."""
     try:

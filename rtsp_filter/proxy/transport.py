@@ -9,11 +9,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 
 from rtsp_filter.relays import Allocation
 from rtsp_filter.rtsp import Delivery, LowerTransport, Pair, RTSPError, StatusCode, TransportError, TransportSpec
 
 _CHANNELS = 256
+# Addresses that are kept taken apart: those of the media proxy, the cameras and the clients of the moment.
+_KNOWN_ADDRESSES = 4096
 
 
 def choose(offered: Iterable[TransportSpec], client_address: str, allowed: frozenset[LowerTransport]) -> TransportSpec:
@@ -110,9 +113,9 @@ def _answer(spec: TransportSpec, granted: TransportSpec | None) -> TransportSpec
 
 def _media_address(allocation: Allocation, peer: str, who: str) -> str:
     """The media proxy's address for this peer: of its family, and not loopback unless the peer is there too."""
-    remote = ipaddress.ip_address(peer.partition("%")[0])
+    remote = _parsed(peer)
     for text in allocation.addresses:
-        address = ipaddress.ip_address(text)
+        address = _parsed(text)
         if address.version == remote.version and (remote.is_loopback or not address.is_loopback):
             return text
     raise TransportError(
@@ -122,11 +125,17 @@ def _media_address(allocation: Allocation, peer: str, who: str) -> str:
 
 
 def _unspecified(address: str) -> bool:
-    return ipaddress.ip_address(address).is_unspecified
+    return _parsed(address).is_unspecified
 
 
 def _same_address(one: str, other: str) -> bool:
     try:
-        return ipaddress.ip_address(one.partition("%")[0]) == ipaddress.ip_address(other.partition("%")[0])
+        return _parsed(one) == _parsed(other)
     except ValueError:
         return False
+
+
+@lru_cache(_KNOWN_ADDRESSES)
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Without the zone. Raises ValueError for what is no address."""
+    return ipaddress.ip_address(address.partition("%")[0])
