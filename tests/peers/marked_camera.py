@@ -94,11 +94,14 @@ class FilmedSession:
 class MarkedCamera:
     """Use it as an async context manager. Each playing session sends `rate` media packets a second and track.
 
-    A `stubborn` camera does not answer TEARDOWN, and sends on, for ever, over UDP.
+    `port` 0 is any free one. A `stubborn` camera does not answer TEARDOWN, and sends on, for ever, over UDP.
     """
 
-    def __init__(self, address: str = "127.0.0.1", *, rate: float = 25.0, stubborn: bool = False) -> None:
+    def __init__(
+        self, address: str = "127.0.0.1", port: int = 0, *, rate: float = 25.0, stubborn: bool = False
+    ) -> None:
         self.address = address
+        self.port = port
         self.stubborn = stubborn
         self.sessions: dict[str, list[FilmedSession]] = defaultdict(list)
         self.connections: set[CameraConnection] = set()
@@ -106,8 +109,8 @@ class MarkedCamera:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: CameraConnection(self), self.address, 0, backlog=512)
-        self.port: int = self._server.sockets[0].getsockname()[1]
+        self._server = await loop.create_server(lambda: CameraConnection(self), self.address, self.port, backlog=512)
+        self.port = self._server.sockets[0].getsockname()[1]
         self._sender = asyncio.create_task(self._send_all())
         return self
 

@@ -132,6 +132,8 @@ class MarkedPlayer:
         if self.lower is LowerTransport.TCP:
             track.channels = Pair(2 * track.number, 2 * track.number + 1)
             return TransportSpec(lower=LowerTransport.TCP, interleaved=track.channels).encode()
+        if track.ports is not None:  # of a SETUP that was refused
+            track.ports.close()
         track.ports = UDPPair(self._server)
 
         def received(rtcp: bool, data: bytes, source: int) -> None:
