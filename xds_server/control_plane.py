@@ -23,8 +23,8 @@ from xds_server.envoy.bootstrap import MEDIA_CLUSTER, media_proxy_of
 from xds_server.media import MediaPlane, MediaSettings
 from xds_server.relays.registry import SETTLE_TIME, FailureReason, RelayMessage
 from xds_server.relays.service import RelayService, RelayStream, control_message, failed, relay_of
-from xds_server.resources import ROUTE, Resource
-from xds_server.subscription import ConnectedProxy, Node
+from xds_server.resources import CLUSTER, ENDPOINT, ROUTE, Resource
+from xds_server.subscription import ConnectedProxy, Node, SyncState
 
 # The node cluster of RTSP proxies, as MEDIA_CLUSTER is that of media proxies.
 RTSP_CLUSTER = "msm-rtsp"
@@ -170,7 +170,7 @@ class ControlPlane:
         if proxy is self._media_stream:
             self.media.resources_acknowledged(type_url, versions)
             self._relays_changed()
-        elif type_url == ROUTE.type_url and proxy.id not in self._routed_streams:
+        elif proxy.id not in self._routed_streams and self._knows_routes(proxy):
             self._routed_streams.add(proxy.id)
             self._judge_readiness()
 
@@ -267,6 +267,16 @@ class ControlPlane:
             self._forget_sessions(owner)
         self._check_timer()
         self._judge_readiness()
+
+    def _knows_routes(self, proxy: ConnectedProxy) -> bool:
+        """Whether an RTSP proxy was told everything: what it refused, it was told as well."""
+        told = {
+            (status.type_url, status.name)
+            for status in proxy.statuses()
+            if status.version_acknowledged is not None or status.state is SyncState.REJECTED
+        }
+        types = (CLUSTER.type_url, ENDPOINT.type_url, ROUTE.type_url)
+        return all((type_url, name) in told for type_url in types for name in self.routes.resources(type_url))
 
     def _judge_readiness(self) -> None:
         if self.not_ready():

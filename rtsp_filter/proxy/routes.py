@@ -37,15 +37,21 @@ def check(message: Any) -> None:
 
 
 class RouteView:
-    """Follows the states of an xDS client; `table` is the latest."""
+    """Follows the states of an xDS client; `table` is the latest.
+
+    `usable` from the moment that the control plane has told everything once: what a later change has not told yet
+    concerns nobody but that change.
+    """
 
     def __init__(self) -> None:
         self.table = RouteTable()
+        self.usable = False
         self._state = XdsState()
 
     def update(self, state: XdsState) -> None:
         """Take over a new state, whose messages have all passed `check`."""
         old, self._state = self._state, state
+        self.usable = self.usable or state.complete
         table = self.table
         configuration = state.route_configuration
         if configuration is not old.route_configuration:

@@ -105,7 +105,7 @@ class RTSPProxy:
 
     def decide(self, url: RTSPURL) -> Decision | NoRoute:
         """Where a URL leads. Raises RTSPError with 503 before the control plane has said anything."""
-        if not self._xds.state.complete:
+        if not self._routes.usable:
             raise RTSPError("no routes yet: the control plane has not answered", status=StatusCode.SERVICE_UNAVAILABLE)
         return self._routes.table.decide(url.host, url.target or "/", random=random.random())
 

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from mesh.documents import compile_documents, route_options
 from mesh.wire import relay_pb2
 from xds_server.control_plane import RTSP_CLUSTER, ControlPlane, ControlPlaneSettings
 from xds_server.envoy import MEDIA_CLUSTER
 from xds_server.media import MediaSettings
 from xds_server.relays.service import RelayStream
 from xds_server.relays.slots import SlotLayout
-from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, ROUTE
-from xds_server.subscription import ConnectedProxy, Node, XdsProtocol
+from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceType
+from xds_server.subscription import ConnectedProxy, Node, ResourceStatus, SyncState, XdsProtocol
 
 LAYOUT = SlotLayout(first_port=20000, last_port=20015)
 
 
-def proxy(stream: str, cluster: str) -> ConnectedProxy:
+def proxy(stream: str, cluster: str, statuses: Callable[[], list[ResourceStatus]] = list) -> ConnectedProxy:
     node = Node(id="envoy" if cluster == MEDIA_CLUSTER else "rtsp", cluster=cluster)
     return ConnectedProxy(
-        id=stream, node=node, peer="here", connected_at=0.0, protocol=XdsProtocol.DELTA, statuses=lambda: []
+        id=stream, node=node, peer="here", connected_at=0.0, protocol=XdsProtocol.DELTA, statuses=statuses
     )
+
+
+def told(plane: ControlPlane, row: ResourceType, state: SyncState = SyncState.SYNCED) -> list[ResourceStatus]:
+    """Every resource of a type, acknowledged or refused by a proxy."""
+    acknowledged = state is SyncState.SYNCED
+    return [
+        ResourceStatus(
+            type_url=row.type_url,
+            name=name,
+            version_sent=resource.version,
+            version_acknowledged=resource.version if acknowledged else None,
+            state=state,
+        )
+        for name, resource in plane.routes.resources(row.type_url).items()
+    ]
 
 
 def plane_with_media_proxy() -> ControlPlane:
@@ -32,29 +50,52 @@ def plane_with_media_proxy() -> ControlPlane:
     return plane
 
 
-def test_not_ready_until_an_rtsp_proxy_has_relay_stream_and_routes() -> None:
+def test_not_ready_until_an_rtsp_proxy_has_relay_stream_and_all_routes() -> None:
     plane = plane_with_media_proxy()
-    rtsp = proxy("stream-2", RTSP_CLUSTER)
+    plane.set_slice(compile_documents(route_options(["/lobby=rtsp://192.0.2.1/x"]), source="test"))
+    statuses: list[ResourceStatus] = []
+    rtsp = proxy("stream-2", RTSP_CLUSTER, lambda: statuses)
     assert plane.not_ready() == ["no RTSP proxy is connected"]
 
     plane.proxy_connected(rtsp)
     plane.stream_opened(RelayStream("rtsp", "here"), relay_pb2.State(node_id="rtsp"))
-    assert plane.not_ready() == ["no RTSP proxy has acknowledged its routes yet"]
-    assert not plane.ready.is_set()
+    for row in (CLUSTER, ROUTE):
+        statuses += told(plane, row)
+        plane.resources_acknowledged(rtsp, row.type_url, {})
+        assert plane.not_ready() == ["no RTSP proxy has acknowledged its routes yet"]
+        assert not plane.ready.is_set()
 
-    plane.resources_acknowledged(rtsp, ROUTE.type_url, {"routes": "1"})
+    statuses += told(plane, ENDPOINT)
+    plane.resources_acknowledged(rtsp, ENDPOINT.type_url, {})
     assert plane.not_ready() == []
     assert plane.ready.is_set()
 
 
-def test_not_ready_any_more_when_the_proxy_that_had_routes_is_gone() -> None:
+def test_stays_ready_while_routes_change_and_until_the_proxy_that_had_them_is_gone() -> None:
     plane = plane_with_media_proxy()
-    rtsp = proxy("stream-2", RTSP_CLUSTER)
+    statuses: list[ResourceStatus] = []
+    rtsp = proxy("stream-2", RTSP_CLUSTER, lambda: statuses)
     plane.proxy_connected(rtsp)
     plane.stream_opened(RelayStream("rtsp", "here"), relay_pb2.State(node_id="rtsp"))
-    plane.resources_acknowledged(rtsp, ROUTE.type_url, {"routes": "1"})
+    statuses += told(plane, ROUTE)
+    plane.resources_acknowledged(rtsp, ROUTE.type_url, {})
+    plane.set_slice(compile_documents(route_options(["/lobby=rtsp://192.0.2.1/x"]), source="test"))
+    assert plane.ready.is_set()
 
     plane.proxy_disconnected(rtsp)
 
     assert plane.not_ready() == ["no RTSP proxy has acknowledged its routes yet"]
     assert not plane.ready.is_set()
+
+
+def test_proxy_that_refused_a_cluster_was_told_of_it() -> None:
+    plane = plane_with_media_proxy()
+    plane.set_slice(compile_documents(route_options(["/lobby=rtsp://192.0.2.1/x"]), source="test"))
+    statuses = [*told(plane, CLUSTER, SyncState.REJECTED), *told(plane, ENDPOINT), *told(plane, ROUTE)]
+    rtsp = proxy("stream-2", RTSP_CLUSTER, lambda: statuses)
+    plane.proxy_connected(rtsp)
+    plane.stream_opened(RelayStream("rtsp", "here"), relay_pb2.State(node_id="rtsp"))
+
+    plane.resources_acknowledged(rtsp, ROUTE.type_url, {})
+
+    assert plane.ready.is_set()
