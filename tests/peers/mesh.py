@@ -36,16 +36,24 @@ sys.stdout.write(f"{answer.status}\\n{answer.read().decode()}")
 class Mesh:
     """Use it as a context manager: leaving it ends every part and fails for what a part leaves behind.
 
-    `address` is what everything listens on, `slots` how many media slots there are. `prefix` is a command that parts
-    are started with, such as `host.command([])`. `main` is the process that `up` started.
+    `address` is what everything listens on, media too unless `media` names other addresses; `slots` is how many media
+    slots there are. `prefix` is a command that parts are started with, such as `host.command([])`. `main` is the
+    process that `up` started.
     """
 
-    def __init__(self, *, slots: int = 15, address: str = "127.0.0.1", prefix: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        slots: int = 15,
+        address: str = "127.0.0.1",
+        media: Sequence[str] = (),
+        prefix: Sequence[str] = (),
+    ) -> None:
         self._stack = ExitStack()
         self._prefix = tuple(prefix)
         self._range = self._stack.enter_context(reserve_ports(4 + PORTS_PER_SLOT * slots))
         self._host = f"[{address}]" if ":" in address else address
-        self.address = address
+        self._media_addresses = media or (address,)
         self.main: Process
         first = self._range.first
         self.rtsp, self.api, self.xds = (f"{self._host}:{first + number}" for number in range(3))
@@ -135,7 +143,8 @@ class Mesh:
             connection.close()
 
     def _media(self) -> tuple[str, ...]:
-        return ("--media-ports", self.media_ports, "--media-address", self.address)
+        addresses = [f"--media-address={address}" for address in self._media_addresses]
+        return ("--media-ports", self.media_ports, *addresses)
 
 
 def children(process: Process, name: str) -> list[int]:
@@ -181,9 +190,11 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 @asynccontextmanager
-async def running_mesh(*options: str, slots: int = 15, address: str = "127.0.0.1") -> AsyncIterator[Mesh]:
+async def running_mesh(
+    *options: str, slots: int = 15, address: str = "127.0.0.1", media: Sequence[str] = ()
+) -> AsyncIterator[Mesh]:
     """A whole mesh that is ready, for tests whose peers run on the event loop."""
-    mesh = Mesh(slots=slots, address=address)
+    mesh = Mesh(slots=slots, address=address, media=media)
     try:
         await asyncio.to_thread(mesh.up, *options)
         yield mesh
