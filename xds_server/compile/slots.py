@@ -91,6 +91,8 @@ def slot_listener(slot: int, flow: Flow, ports: SlotPorts, addresses: Sequence[s
         ],
     )
     listener.udp_listener_config.downstream_socket_config.max_rx_datagram_size.value = MAX_DATAGRAM_BYTES
+    # Envoy always lets the kernel join datagrams of one size (UDP_GRO); only with this does it take them apart again.
+    listener.udp_listener_config.downstream_socket_config.prefer_gro.value = True
     return listener
 
 
