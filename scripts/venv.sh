@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv hold exactly one requirements file and this project, and does nothing when it already does.
+# Makes .venv hold what a requirements file lists and this project, and does nothing when it already does.
 #
 # usage: scripts/venv.sh requirements.txt | requirements-dev.txt
 #
@@ -44,8 +44,10 @@ if [ "$(cat "$stamp" 2>/dev/null)" = "$current" ]; then
     exit 0
 fi
 
-say "Installing $(grep -c == "$wanted") pinned packages from $wanted (only when it changes)"
+say "Installing $(cat requirements.txt "$wanted" | sort -u | grep -c ==) pinned packages (only when $wanted changes)"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input -r "$wanted"
 say "Installing this project into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
 echo "$current" >"$stamp"
+# The requirements for development include those for running.
+fingerprint requirements.txt >"$venv/installed-requirements.txt"
