@@ -1,17 +1,15 @@
-"""Runs a peer's coroutine on an event loop that SIGINT and SIGTERM end cleanly.
-
-The loop is asyncio's own: its clock counts nanoseconds, where uvloop's counts whole milliseconds, too coarse for a
-player that measures jitter and set-up times.
-"""
+"""Runs a command's coroutine on an event loop that SIGINT and SIGTERM end cleanly."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
+
+import uvloop
 
 
-def run_until_signal(main: Callable[[], Coroutine[object, object, int]]) -> int:
+def run_until_signal(main: Callable[[], Awaitable[int]]) -> int:
     """The exit code that `main` gives. A signal cancels it; if it does not catch that, the code is 0."""
 
     async def guarded() -> int:
@@ -24,4 +22,5 @@ def run_until_signal(main: Callable[[], Coroutine[object, object, int]]) -> int:
         except asyncio.CancelledError:
             return 0
 
-    return asyncio.run(guarded())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(guarded())

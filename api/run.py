@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -15,9 +14,9 @@ from pathlib import Path
 
 import structlog
 import uvicorn
-import uvloop
 
 from api.app import create_app
+from api.loop import run_until_signal
 from api.settings import HostPort, MeshSettings
 from mesh.documents import compile_documents, route_options
 from mesh.model import MeshError
@@ -38,18 +37,12 @@ log = structlog.get_logger()
 
 
 def run(main: Callable[[], Awaitable[int]]) -> int:
-    """Run a command's coroutine until it ends, or SIGINT or SIGTERM ends it; gives the exit code."""
+    """Run a command's coroutine until it ends, or SIGINT or SIGTERM ends it; gives the exit code, 1 with the reason in
+    the log when a part could not run."""
 
-    async def guarded() -> int:
-        task = asyncio.current_task()
-        assert task is not None
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
+    async def explained() -> int:
         try:
             return await main()
-        except asyncio.CancelledError:
-            return 0
         except ExceptionGroup as group:
             known, unknown = group.split((OSError, MeshError, TimeoutError))
             if known is None or unknown is not None:
@@ -57,8 +50,7 @@ def run(main: Callable[[], Awaitable[int]]) -> int:
             log.error("the mesh cannot run", error="; ".join(str(error) for error in known.exceptions))
             return 1
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(guarded())
+    return run_until_signal(explained)
 
 
 class Parts:

@@ -48,7 +48,7 @@ def backends(plane: ControlPlane) -> list[models.Backend]:
 
 def sources(plane: ControlPlane) -> list[models.Source]:
     """Every source that has said something, usable or not."""
-    slices = plane._slices
+    slices = plane.slices
     names = sorted({*slices, *plane.source_errors})
     parts = [slices.get(name) or mesh_model.Slice(source=name) for name in names]
     return [
@@ -144,7 +144,7 @@ def _session(plane: ControlPlane, item: relay_pb2.Session, relay_ids: list[str])
         url=without_credentials(item.url),
         upstream_url=without_credentials(item.upstream_url),
         route=route_name,
-        rule=item.rule or rule,
+        rule=rule,
         backend=item.cluster,
         endpoint=item.endpoint,
         media=tuple(item.media),

@@ -39,7 +39,7 @@ SERVER_OPTIONS = (
     ("grpc.max_send_message_length", -1),
     ("grpc.keepalive_time_ms", PING_SECONDS * 1000),
     ("grpc.keepalive_timeout_ms", PING_TIMEOUT_SECONDS * 1000),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", PING_TIMEOUT_SECONDS * 1000),
+    ("grpc.http2.min_ping_interval_without_data_ms", PING_TIMEOUT_SECONDS * 1000),
 )
 """gRPC options for a server that carries this service. A full state may be of any size; proxies may ping us too."""
 

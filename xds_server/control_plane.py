@@ -66,7 +66,7 @@ class ControlPlane:
         self.port = 0
         self.listening = asyncio.Event()
         self.ready = asyncio.Event()
-        self._slices: dict[str, Slice] = {}
+        self.slices: dict[str, Slice] = {}
         self._compiler = RouteCompiler()
         self._media_stream: ConnectedProxy | None = None
         self._routed_streams: set[str] = set()  # of RTSP proxies that have acknowledged their routes
@@ -98,13 +98,13 @@ class ControlPlane:
 
     def set_slice(self, part: Slice) -> None:
         """A source replaces what it said before. What does not fit the others is refused; the last good mesh stays."""
-        slices = {**self._slices, part.source: part}
+        slices = {**self.slices, part.source: part}
         try:
             mesh = merge(slices.values())
         except MeshError as error:
             self.source_failed(part.source, str(error))
             return
-        self._slices = slices
+        self.slices = slices
         self.source_errors.pop(part.source, None)
         self._publish(mesh)
 

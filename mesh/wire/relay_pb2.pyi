@@ -156,13 +156,12 @@ class RelayFailed(_message.Message):
     def __init__(self, relay_id: _Optional[str] = ..., reason: _Optional[_Union[RelayFailed.Reason, str]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class Session(_message.Message):
-    __slots__ = ("session_id", "client_address", "url", "upstream_url", "route", "rule", "cluster", "endpoint", "transport", "state", "media", "started_at")
+    __slots__ = ("session_id", "client_address", "url", "upstream_url", "route", "cluster", "endpoint", "transport", "state", "media", "started_at")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     URL_FIELD_NUMBER: _ClassVar[int]
     UPSTREAM_URL_FIELD_NUMBER: _ClassVar[int]
     ROUTE_FIELD_NUMBER: _ClassVar[int]
-    RULE_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
     TRANSPORT_FIELD_NUMBER: _ClassVar[int]
@@ -174,14 +173,13 @@ class Session(_message.Message):
     url: str
     upstream_url: str
     route: str
-    rule: str
     cluster: str
     endpoint: str
     transport: SessionTransport
     state: SessionState
     media: _containers.RepeatedScalarFieldContainer[str]
     started_at: float
-    def __init__(self, session_id: _Optional[str] = ..., client_address: _Optional[str] = ..., url: _Optional[str] = ..., upstream_url: _Optional[str] = ..., route: _Optional[str] = ..., rule: _Optional[str] = ..., cluster: _Optional[str] = ..., endpoint: _Optional[str] = ..., transport: _Optional[_Union[SessionTransport, str]] = ..., state: _Optional[_Union[SessionState, str]] = ..., media: _Optional[_Iterable[str]] = ..., started_at: _Optional[float] = ...) -> None: ...
+    def __init__(self, session_id: _Optional[str] = ..., client_address: _Optional[str] = ..., url: _Optional[str] = ..., upstream_url: _Optional[str] = ..., route: _Optional[str] = ..., cluster: _Optional[str] = ..., endpoint: _Optional[str] = ..., transport: _Optional[_Union[SessionTransport, str]] = ..., state: _Optional[_Union[SessionState, str]] = ..., media: _Optional[_Iterable[str]] = ..., started_at: _Optional[float] = ...) -> None: ...
 
 class SessionEnded(_message.Message):
     __slots__ = ("session_id", "reason")

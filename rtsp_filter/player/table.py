@@ -11,7 +11,7 @@ from rich.text import Text
 from rtsp_filter.player.report import PlayReport, TrackReport
 
 _UNKNOWN = "-"
-_COLUMNS = ("track", "codec", "packets", "bit rate", "lost", "reordered", "jitter", "round trip")
+_COLUMNS = ("track", "codec", "packets", "bit rate", "lost", "jitter", "round trip")
 
 
 def render(report: PlayReport) -> Table:
@@ -31,7 +31,6 @@ def _row(track: TrackReport) -> tuple[str | Text, ...]:
         f"{track.packets:,}",
         _bit_rate(track.bitrate_bps),
         Text(f"{track.lost:,}", style="red" if track.lost else ""),
-        f"{track.reordered:,}",
         f"{track.jitter_ms:.1f} ms",
         _milliseconds(track.round_trip_ms),
     )
