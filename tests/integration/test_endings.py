@@ -14,8 +14,8 @@ import pytest
 from rtsp_filter.rtsp import LowerTransport
 from tests.peers.marked_camera import MarkedCamera
 from tests.peers.marked_player import MarkedPlayer
-from tests.peers.mesh import MSM, Mesh, running_mesh
-from tests.peers.process import Process
+from tests.peers.mesh import MSM, Mesh, fetch, running_mesh
+from tests.peers.process import Process, wait_until
 from tests.peers.rtsp_wire import eventually
 
 pytestmark = pytest.mark.integration
@@ -83,19 +83,25 @@ def assert_nothing_bound(mesh: Mesh) -> None:
 
 def test_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
     with Process([MSM, "demo"], env={"TMPDIR": str(tmp_path)}) as demo:
-        demo.wait_for_line("open in VLC or ffplay")
-        before = sockets_of(demo)
-        assert before
+        api = demo.wait_for_line(r"REST API +http://(.+)/docs")[1]
+        wait_until(lambda: '"playing"' in fetch(api, "GET", "/v1/sessions")[1], STOP_SECONDS, "PLAY")
+        ports = listening_ports(demo)
+        assert ports
+        # Fails for a process that is left behind.
         assert demo.stop(SIGINT) == 0
         (summary,) = [line for line in demo.lines if line.startswith("{")]
-    assert json.loads(summary)["tracks"]
+    assert all(track["packets"] for track in json.loads(summary)["tracks"])
     assert files_in(tmp_path) == []
+    for port in ports:
+        socket.create_server(("127.0.0.1", port)).close()
 
 
 def files_in(folder: Path) -> list[Path]:
     return list(folder.iterdir())
 
 
-def sockets_of(process: Process) -> list[str]:
-    listing = subprocess.run(["ss", "-Hlntup"], check=True, capture_output=True, text=True, timeout=10).stdout
-    return [line for line in listing.splitlines() if any(f"pid={pid}," in line for pid in process.family())]
+def listening_ports(process: Process) -> set[int]:
+    """TCP ports of a process and its children."""
+    listing = subprocess.run(["ss", "-Hlntp"], check=True, capture_output=True, text=True, timeout=10).stdout
+    lines = [line for line in listing.splitlines() if any(f"pid={pid}," in line for pid in process.family())]
+    return {int(line.split()[3].rpartition(":")[2]) for line in lines}

@@ -80,9 +80,9 @@ async def play_on(*players: MarkedPlayer, packets: int = PACKETS) -> None:
 async def assert_every_packet_arrives(player: MarkedPlayer, camera: MarkedCamera) -> None:
     """The camera pauses, so that what it sent and what arrived can be compared to the last packet."""
     assert (await player.ask("PAUSE")).status == 200
-    for number, track in camera.session(player.name).tracks.items():
-        arrivals = player.tracks[number].arrivals
-        await eventually(lambda sent=track.sent, got=arrivals: len(got) == sent, "the arrival of every packet", 2)
+    tracks = camera.session(player.name).tracks
+    await eventually(lambda: player.received == sum(track.sent for track in tracks.values()), "every packet", 2)
+    for number, track in tracks.items():
         assert player.tracks[number].numbers == list(range(track.sent))
     assert player.foreign == []
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
 from rtsp_filter.proxy.upstream import DEAD_PEER_SECONDS
-from tests.peers.mesh import MSM, Mesh
+from rtsp_filter.rtsp import LowerTransport, Response
+from tests.peers.marked_camera import MarkedCamera
+from tests.peers.marked_player import MarkedPlayer
+from tests.peers.mesh import MSM, Mesh, running_mesh
 from tests.peers.namespaces import Host, Network, network
 from tests.peers.process import Process, wait_until
+from tests.peers.rtsp_wire import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -23,6 +29,8 @@ ENDING_SECONDS = 5.0
 CAMERA_PORT = 9554
 TRANSPORTS = ("udp", "tcp")
 TRACKS = 2
+# DESCRIBE, SETUP of each track, PLAY.
+STEPS = 2 + TRACKS
 
 
 @dataclass(kw_only=True)
@@ -129,6 +137,40 @@ def test_killed_camera_ends_its_players_sessions(scene: Scene) -> None:
         wait_until(scene.at_rest, ENDING_SECONDS, "the end of both sessions")
     # Nobody said that the camera has stopped sending: its slots are not given out yet.
     assert scene.mesh.slots()["resting"] >= TRACKS
+
+
+@pytest.mark.parametrize("lower", list(LowerTransport))
+async def test_players_that_hang_up_at_any_step_free_everything(lower: LowerTransport) -> None:
+    """After each request, and before its answer."""
+    async with (
+        MarkedCamera() as camera,
+        running_mesh("--route", f"/live={camera.url}/", "--session-timeout", str(SESSION_TIMEOUT)) as mesh,
+    ):
+        for answered in range(STEPS + 1):
+            for asked in range(answered, min(answered + 1, STEPS) + 1):
+                await hang_up_after(MarkedPlayer(mesh.url(f"/live/{answered}of{asked}"), lower), answered, asked)
+        await eventually(lambda: not camera.connections, "the end of all connections to the camera", SESSION_TIMEOUT)
+        assert not any(session.playing for session in camera.all_sessions)
+        await eventually(lambda: mesh.slots()["open"] == 0, "the end of all relays", 1)
+        assert mesh.items("/v1/sessions") == mesh.items("/v1/relays") == []
+
+
+async def hang_up_after(player: MarkedPlayer, answered: int, asked: int) -> None:
+    """Send so many requests, wait for the answers of so many, then hang up without a word."""
+    steps: tuple[Callable[[], Awaitable[Response]], ...] = (
+        player.describe,
+        *(partial(player.set_up_track, track) for track in player.tracks.values()),
+        partial(player.ask, "PLAY"),
+    )
+    await player.connect()
+    for step in steps[:answered]:
+        assert (await step()).status == 200
+    for step in steps[answered:asked]:
+        unanswered = asyncio.ensure_future(step())
+        await asyncio.sleep(0)  # it is sent
+        unanswered.cancel()
+        await asyncio.gather(unanswered, return_exceptions=True)
+    await player.vanish()
 
 
 def assert_told(player: Process, timeout: float) -> None:

@@ -85,11 +85,14 @@ class MarkedPlayer:
 
     async def set_up(self) -> None:
         """DESCRIBE, and SETUP of each track."""
-        described = await self.wire.ask("DESCRIBE", self.url, ("Accept", "application/sdp"))
+        described = await self.describe()
         assert described.status == 200, described
         for track in self.tracks.values():
             response = await self.set_up_track(track)
             assert response.status == 200, response
+
+    async def describe(self) -> Response:
+        return await self.wire.ask("DESCRIBE", self.url, ("Accept", "application/sdp"))
 
     async def set_up_track(self, track: PlayedTrack) -> Response:
         """SETUP of one track; what the answer grants is in use then."""

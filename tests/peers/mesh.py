@@ -134,17 +134,22 @@ class Mesh:
             done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=2 * API_SECONDS)
             status, _, body = done.stdout.partition("\n")
             return int(status), body
-        connection = http.client.HTTPConnection(self.api, timeout=API_SECONDS)
-        try:
-            connection.request(method, path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
+        return fetch(self.api, method, path)
 
     def _media(self) -> tuple[str, ...]:
         addresses = [f"--media-address={address}" for address in self._media_addresses]
         return ("--media-ports", self.media_ports, *addresses)
+
+
+def fetch(api: str, method: str, path: str) -> tuple[int, str]:
+    """Status and body of a request to the REST API at `api` (host:port)."""
+    connection = http.client.HTTPConnection(api, timeout=API_SECONDS)
+    try:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
 
 
 def children(process: Process, name: str) -> list[int]:
