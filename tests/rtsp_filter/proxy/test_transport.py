@@ -27,7 +27,9 @@ def test_the_first_offer_that_is_possible_wins() -> None:
     assert chosen(offers, UDP) == "RTP/AVP;unicast;client_port=5000-5001"
 
 
-@pytest.mark.parametrize("offers", ["RTP/AVP;multicast", "RAW/RAW/UDP", "", "RTP/AVP;unicast", "RTP/AVP;client_port=0-0"])
+@pytest.mark.parametrize(
+    "offers", ["RTP/AVP;multicast", "RAW/RAW/UDP", "", "RTP/AVP;unicast", "RTP/AVP;client_port=0-0"]
+)
 def test_without_a_possible_offer_the_answer_is_461(offers: str) -> None:
     with pytest.raises(TransportError) as error:
         chosen(offers)
@@ -55,7 +57,9 @@ def test_a_media_proxy_elsewhere_is_named_to_both_sides() -> None:
     [spec] = parse_transports("RTP/AVP;unicast;client_port=5000-5001")
     media = allocation("192.0.2.1")
     assert transport.upstream_udp(spec, media, "192.0.2.99", "192.0.2.10").destination == "192.0.2.1"
-    [granted] = parse_transports("RTP/AVP;unicast;client_port=20004-20005;server_port=9000-9001;ssrc=1F;source=192.0.2.10")
+    [granted] = parse_transports(
+        "RTP/AVP;unicast;client_port=20004-20005;server_port=9000-9001;ssrc=1F;source=192.0.2.10"
+    )
     answer = transport.answer_udp(spec, granted, media, CLIENT)
     assert answer.encode() == "RTP/AVP;unicast;source=192.0.2.1;client_port=5000-5001;server_port=20006-20007;ssrc=1F"
 
