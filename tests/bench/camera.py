@@ -19,6 +19,7 @@ from tests.peers.ports import reserve_ports
 from tests.peers.process import Process
 
 HOST = "127.0.0.1"
+TRACKS = 2
 PAYLOAD_BYTES = 1400
 # About what the kernel moves in one go between two sockets of one machine.
 WRITE_BYTES = 256 * 1024

@@ -7,9 +7,17 @@ import time
 from typing import Self
 
 from rtsp_filter.player import PlayTransport
-from rtsp_filter.rtsp import RTSPURL, ClientCore, Method, Response, ResponseReceived, StatusCode
+from rtsp_filter.rtsp import (
+    RTSPURL,
+    ClientCore,
+    Method,
+    Response,
+    ResponseReceived,
+    SessionDescription,
+    StatusCode,
+)
+from rtsp_filter.rtsp.control import base_url, track_url
 
-TRACKS = 2
 _READ_BYTES = 1 << 20
 # Longer than the mesh itself waits for anything.
 _TIMEOUT = 15.0
@@ -40,10 +48,11 @@ class Client:
         self._socket = socket.create_connection((target.connect_host, target.effective_port), _TIMEOUT)
         self._step("connect", start)
         self._request("OPTIONS", Method.OPTIONS, self._url)
-        self._request("DESCRIBE", Method.DESCRIBE, self._url, ("Accept", "application/sdp"))
-        for track in range(TRACKS):
-            transport = ("Transport", self._offer(track))
-            self._request(f"SETUP {track + 1}", Method.SETUP, f"{self._url}/track{track}", transport)
+        described = self._request("DESCRIBE", Method.DESCRIBE, self._url, ("Accept", "application/sdp"))
+        base = base_url(self._url, described.headers)
+        for number, media in enumerate(SessionDescription.parse(described.body).media):
+            transport = ("Transport", self._offer(number))
+            self._request(f"SETUP {number + 1}", Method.SETUP, track_url(base, None, media.control), transport)
         self._request("PLAY", Method.PLAY, self._url, ("Range", "npt=0.000-"))
 
     def teardown(self) -> None:
@@ -60,7 +69,7 @@ class Client:
         port = _FIRST_CLIENT_PORT + 2 * track
         return f"RTP/AVP;unicast;client_port={port}-{port + 1}"
 
-    def _request(self, step: str, method: Method, url: str, *headers: tuple[str, str]) -> None:
+    def _request(self, step: str, method: Method, url: str, *headers: tuple[str, str]) -> Response:
         start = time.perf_counter()
         handle = self._core.request(method, url, headers=headers, now=start)
         self._socket.sendall(self._core.data_to_send())
@@ -68,16 +77,19 @@ class Client:
         self._step(step, start)
         if response.status != StatusCode.OK:
             raise RuntimeError(f"{method} {url}: {response.status} {response.reason} {response.body.decode()}")
+        return response
 
     def _response(self, handle: int) -> Response:
-        while True:
+        response: Response | None = None
+        while response is None:
             received = self._socket.recv_into(self._buffer)
             if not received:
                 raise RuntimeError("the server closed the connection")
             self._core.receive_data(self._buffer[:received], time.perf_counter())
-            while (event := self._core.next_event()) is not None:
+            while (event := self._core.next_event()) is not None:  # to the end: the next read changes the buffer
                 if isinstance(event, ResponseReceived) and event.handle == handle:
-                    return event.response
+                    response = event.response
+        return response
 
     def _step(self, name: str, start: float) -> None:
         self.steps[name] = (time.perf_counter() - start) * 1000

@@ -47,7 +47,7 @@ async def media_plane(slots: int) -> AsyncIterator[MediaPlane]:
         start = time.perf_counter()
         tasks += [group.create_task(envoy.run()), group.create_task(relays.run())]
         async with asyncio.timeout(_START_SECONDS):
-            while not (relays.connected and all(plane.media.acknowledged(slot) for slot in range(slots))):
+            while not (relays.connected and all(plane.media.acknowledged(slot) for slot in range(slots))):  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK_SECONDS)
         assert envoy.pid is not None
         yield MediaPlane(relays=relays, envoy=envoy.pid, start_seconds=time.perf_counter() - start)

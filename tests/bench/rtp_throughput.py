@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -136,14 +135,13 @@ class _Course:
         descriptor = self.sender.fileno()
         numbers = (str(descriptor), str(port), str(rate), str(self.seconds))
         before = cpu_seconds(self.plane.envoy)
-        with subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.udp_sender", *numbers],
-            stdout=subprocess.PIPE,
-            text=True,
+        sender = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.bench.udp_sender", *numbers),
+            stdout=asyncio.subprocess.PIPE,
             pass_fds=[descriptor],
-        ) as sender:
-            received, elapsed = await asyncio.to_thread(_receive, self.receiver)
-            sent, _ = sender.communicate()
+        )
+        received, elapsed = await asyncio.to_thread(_receive, self.receiver)
+        sent, _ = await sender.communicate()
         envoy_seconds = cpu_seconds(self.plane.envoy) - before
         return _Run(sent=int(sent), received=received, seconds=elapsed, envoy_seconds=envoy_seconds)
 

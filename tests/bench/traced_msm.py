@@ -42,7 +42,7 @@ def trace() -> None:
         relay.ready.add_done_callback(lambda _: _add("relay ready (Envoy's ACK)", start))
         return relay
 
-    RelayClient.open = open_relay  # type: ignore[method-assign]
+    RelayClient.open = open_relay  # type: ignore[method-assign, assignment]
 
 
 def _timed(method: Callable[..., Awaitable[Any]], name: Callable[..., str]) -> Any:
