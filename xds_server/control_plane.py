@@ -153,6 +153,7 @@ class ControlPlane:
             self._media_stream = proxy
             self.media.proxy_connected(media_proxy_of(proxy.node.metadata), had_state=proxy.had_state)
             self._relays_changed()
+        self._judge_readiness()
 
     def proxy_disconnected(self, proxy: ConnectedProxy) -> None:
         """A proxy's xDS stream ended."""
@@ -243,6 +244,7 @@ class ControlPlane:
             log.info("RTSP proxy disconnected", proxy=stream.node_id)
         self.media.registry.proxy_lost(stream.node_id, time.monotonic())
         self._relays_changed()
+        self._judge_readiness()
 
     def _open_relay(self, stream: RelayStream, message: relay_pb2.OpenRelay) -> None:
         try:
@@ -266,7 +268,8 @@ class ControlPlane:
         for owner in self.media.registry.take_departed():
             self._forget_sessions(owner)
         self._check_timer()
-        self._judge_readiness()
+        if not self.ready.is_set():  # relays that open and close do not end it
+            self._judge_readiness()
 
     def _knows_routes(self, proxy: ConnectedProxy) -> bool:
         """Whether an RTSP proxy was told everything: what it refused, it was told as well."""

@@ -239,7 +239,7 @@ class Session:
             self._drop_relay(relay)
             raise
         self.legs[upstream_url] = Leg(media=media, upstream_url=upstream_url, relay_id=relay.relay_id)
-        log.info("relay open", session=self.id, media=media, slot=allocation.slot, camera=granted and granted.encode())
+        log.debug("relay open", session=self.id, media=media, slot=allocation.slot, camera=granted and granted.encode())
         return client_response(request, response, self.presentation, [("Transport", answer.encode()), self.header])
 
     async def _ask_udp(

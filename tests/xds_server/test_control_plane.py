@@ -99,3 +99,20 @@ def test_proxy_that_refused_a_cluster_was_told_of_it() -> None:
     plane.resources_acknowledged(rtsp, ROUTE.type_url, {})
 
     assert plane.ready.is_set()
+
+
+def test_not_ready_any_more_when_no_rtsp_proxy_is_left_or_the_media_proxy_starts_anew() -> None:
+    plane = plane_with_media_proxy()
+    rtsp, stream = proxy("stream-2", RTSP_CLUSTER, lambda: told(plane, ROUTE)), RelayStream("rtsp", "here")
+    plane.proxy_connected(rtsp)
+    plane.stream_opened(stream, relay_pb2.State(node_id="rtsp"))
+    plane.resources_acknowledged(rtsp, ROUTE.type_url, {})
+    assert plane.ready.is_set()
+
+    plane.stream_closed(stream)
+    assert not plane.ready.is_set()
+
+    plane.stream_opened(stream, relay_pb2.State(node_id="rtsp"))
+    assert plane.ready.is_set()
+    plane.proxy_connected(proxy("stream-3", MEDIA_CLUSTER))
+    assert not plane.ready.is_set()
