@@ -28,7 +28,7 @@ class _Run:
 
 def run(quick: bool) -> Result:
     """One session at full speed, direct and through the mesh in turn."""
-    rounds, seconds = (2, 0.7) if quick else (8, 2.0)
+    rounds, seconds = (1, 0.4) if quick else (8, 2.0)
     direct, mesh = [], []
     with load_camera(silent=False) as (url, _), running_mesh(url, slots=_SLOTS) as running:
         for _ in range(rounds):
