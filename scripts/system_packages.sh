@@ -10,7 +10,8 @@ tools() {
     cat <<'END'
 python3-venv|has_venv|a Python 3.11 that can make virtual environments
 ffmpeg|command -v ffmpeg && command -v ffprobe|ffmpeg and ffprobe
-iproute2|command -v ip|the ip command, for network namespaces
+iproute2|command -v ip && command -v ss|ip and ss, for network namespaces and open sockets
+curl|command -v curl|curl
 gstreamer1.0-tools|command -v gst-launch-1.0 && command -v gst-inspect-1.0|gst-launch-1.0
 gstreamer1.0-plugins-base|has_elements videoconvert audioconvert playbin|GStreamer's base elements
 gstreamer1.0-plugins-good|has_elements rtspsrc rtph264depay rtpmp4gdepay qtdemux aacparse|GStreamer's RTSP source
