@@ -216,14 +216,8 @@ class ControlPlane:
             case "open_relay":
                 self._open_relay(stream, message.open_relay)
                 self._relays_changed()
-            case "close_relay":
-                closed = message.close_relay
-                self.media.registry.close(
-                    stream.node_id,
-                    closed.relay_id,
-                    sender_stopped=closed.sender_stopped,
-                    now=time.monotonic(),
-                )
+            case "close_relays":
+                self._close_relays(stream, message.close_relays)
                 self._relays_changed()
             case "session":
                 self._keep_session(stream.node_id, message.session)
@@ -253,6 +247,11 @@ class ControlPlane:
             stream.send(failed(message.relay_id, FailureReason.REFUSED, str(error)))
             return
         self.media.registry.open(relay, time.monotonic())
+
+    def _close_relays(self, stream: RelayStream, message: relay_pb2.CloseRelays) -> None:
+        now = time.monotonic()
+        for relay_id in message.relay_ids:
+            self.media.registry.close(stream.node_id, relay_id, sender_stopped=message.sender_stopped, now=now)
 
     def _keep_session(self, owner: str, session: relay_pb2.Session) -> None:
         self.sessions[session.session_id] = session

@@ -26,32 +26,32 @@ UDP: SessionTransport
 TCP: SessionTransport
 
 class ProxyMessage(_message.Message):
-    __slots__ = ("state", "open_relay", "close_relay", "session", "session_ended")
+    __slots__ = ("state", "open_relay", "close_relays", "session", "session_ended")
     STATE_FIELD_NUMBER: _ClassVar[int]
     OPEN_RELAY_FIELD_NUMBER: _ClassVar[int]
-    CLOSE_RELAY_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_RELAYS_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_ENDED_FIELD_NUMBER: _ClassVar[int]
     state: State
     open_relay: OpenRelay
-    close_relay: CloseRelay
+    close_relays: CloseRelays
     session: Session
     session_ended: SessionEnded
-    def __init__(self, state: _Optional[_Union[State, _Mapping]] = ..., open_relay: _Optional[_Union[OpenRelay, _Mapping]] = ..., close_relay: _Optional[_Union[CloseRelay, _Mapping]] = ..., session: _Optional[_Union[Session, _Mapping]] = ..., session_ended: _Optional[_Union[SessionEnded, _Mapping]] = ...) -> None: ...
+    def __init__(self, state: _Optional[_Union[State, _Mapping]] = ..., open_relay: _Optional[_Union[OpenRelay, _Mapping]] = ..., close_relays: _Optional[_Union[CloseRelays, _Mapping]] = ..., session: _Optional[_Union[Session, _Mapping]] = ..., session_ended: _Optional[_Union[SessionEnded, _Mapping]] = ...) -> None: ...
 
 class ControlMessage(_message.Message):
-    __slots__ = ("relay_allocated", "relay_ready", "relay_failed", "end_session", "slot_granted")
+    __slots__ = ("relay_allocated", "relay_ready", "relay_failed", "end_session", "slots_granted")
     RELAY_ALLOCATED_FIELD_NUMBER: _ClassVar[int]
     RELAY_READY_FIELD_NUMBER: _ClassVar[int]
     RELAY_FAILED_FIELD_NUMBER: _ClassVar[int]
     END_SESSION_FIELD_NUMBER: _ClassVar[int]
-    SLOT_GRANTED_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_GRANTED_FIELD_NUMBER: _ClassVar[int]
     relay_allocated: RelayAllocated
     relay_ready: RelayReady
     relay_failed: RelayFailed
     end_session: EndSession
-    slot_granted: SlotGranted
-    def __init__(self, relay_allocated: _Optional[_Union[RelayAllocated, _Mapping]] = ..., relay_ready: _Optional[_Union[RelayReady, _Mapping]] = ..., relay_failed: _Optional[_Union[RelayFailed, _Mapping]] = ..., end_session: _Optional[_Union[EndSession, _Mapping]] = ..., slot_granted: _Optional[_Union[SlotGranted, _Mapping]] = ...) -> None: ...
+    slots_granted: SlotsGranted
+    def __init__(self, relay_allocated: _Optional[_Union[RelayAllocated, _Mapping]] = ..., relay_ready: _Optional[_Union[RelayReady, _Mapping]] = ..., relay_failed: _Optional[_Union[RelayFailed, _Mapping]] = ..., end_session: _Optional[_Union[EndSession, _Mapping]] = ..., slots_granted: _Optional[_Union[SlotsGranted, _Mapping]] = ...) -> None: ...
 
 class Slot(_message.Message):
     __slots__ = ("number", "addresses", "ingress_port", "egress_port")
@@ -107,19 +107,19 @@ class HeldRelay(_message.Message):
     slot: int
     def __init__(self, relay: _Optional[_Union[OpenRelay, _Mapping]] = ..., slot: _Optional[int] = ...) -> None: ...
 
-class CloseRelay(_message.Message):
-    __slots__ = ("relay_id", "sender_stopped")
-    RELAY_ID_FIELD_NUMBER: _ClassVar[int]
+class CloseRelays(_message.Message):
+    __slots__ = ("relay_ids", "sender_stopped")
+    RELAY_IDS_FIELD_NUMBER: _ClassVar[int]
     SENDER_STOPPED_FIELD_NUMBER: _ClassVar[int]
-    relay_id: str
+    relay_ids: _containers.RepeatedScalarFieldContainer[str]
     sender_stopped: bool
-    def __init__(self, relay_id: _Optional[str] = ..., sender_stopped: _Optional[bool] = ...) -> None: ...
+    def __init__(self, relay_ids: _Optional[_Iterable[str]] = ..., sender_stopped: _Optional[bool] = ...) -> None: ...
 
-class SlotGranted(_message.Message):
-    __slots__ = ("slot",)
-    SLOT_FIELD_NUMBER: _ClassVar[int]
-    slot: Slot
-    def __init__(self, slot: _Optional[_Union[Slot, _Mapping]] = ...) -> None: ...
+class SlotsGranted(_message.Message):
+    __slots__ = ("slots",)
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    slots: _containers.RepeatedCompositeFieldContainer[Slot]
+    def __init__(self, slots: _Optional[_Iterable[_Union[Slot, _Mapping]]] = ...) -> None: ...
 
 class RelayAllocated(_message.Message):
     __slots__ = ("relay_id", "slot")

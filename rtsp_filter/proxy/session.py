@@ -207,8 +207,8 @@ class Session:
             stopped = await self._stop_camera()
         finally:
             self.upstream.close()
-            for relay_id in self._relays:
-                self.host.relays.close(relay_id, sender_stopped=stopped)
+            if self._relays:
+                self.host.relays.close(self._relays, sender_stopped=stopped)
             self.host.relays.end_session(self.id, reason)
             self.host.session_ended(self)
 
@@ -283,7 +283,7 @@ class Session:
     def _drop_relay(self, relay: Relay) -> None:
         """PLAY has not been sent for this track, so no sender sends to it."""
         self._relays.discard(relay.relay_id)
-        self.host.relays.close(relay.relay_id, sender_stopped=True)
+        self.host.relays.close([relay.relay_id], sender_stopped=True)
 
     def _camera_gone(self, reason: str) -> None:
         self.host.session_over(self, reason)

@@ -6,7 +6,7 @@ lost stream may have swallowed is in it or in `unanswered()`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -63,9 +63,9 @@ class Allocated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """A relay may be opened with this slot, without asking first."""
+    """A relay may be opened with each of these slots, without asking first."""
 
-    allocation: Allocation
+    allocations: tuple[Allocation, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,12 +125,13 @@ class RelayBook:
         )
         return relay_pb2.ProxyMessage(open_relay=self._relays[relay_id])
 
-    def close(self, relay_id: str, *, sender_stopped: bool) -> relay_pb2.ProxyMessage:
-        """A relay is done with."""
-        self._relays.pop(relay_id, None)
-        self._slots.pop(relay_id, None)
+    def close(self, relay_ids: Collection[str], *, sender_stopped: bool) -> relay_pb2.ProxyMessage:
+        """Relays are done with."""
+        for relay_id in relay_ids:
+            self._relays.pop(relay_id, None)
+            self._slots.pop(relay_id, None)
         return relay_pb2.ProxyMessage(
-            close_relay=relay_pb2.CloseRelay(relay_id=relay_id, sender_stopped=sender_stopped)
+            close_relays=relay_pb2.CloseRelays(relay_ids=relay_ids, sender_stopped=sender_stopped)
         )
 
     def keep_session(self, session: relay_pb2.Session) -> None:
@@ -172,8 +173,8 @@ class RelayBook:
         match message.WhichOneof("message"):
             case "relay_allocated":
                 return self._allocated(message.relay_allocated)
-            case "slot_granted":
-                return Granted(allocation=_allocation(message.slot_granted.slot))
+            case "slots_granted":
+                return Granted(allocations=tuple(_allocation(slot) for slot in message.slots_granted.slots))
             case "relay_ready" if message.relay_ready.relay_id in self._relays:
                 return Ready(relay_id=message.relay_ready.relay_id)
             case "relay_failed" if message.relay_failed.relay_id in self._relays:

@@ -7,7 +7,7 @@ import contextlib
 import random
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 
 import grpc
@@ -111,10 +111,11 @@ class RelayClient:
         loop.call_later(OPEN_TIMEOUT, self._open_timed_out, relay.relay_id)
         return relay
 
-    def close(self, relay_id: str, *, sender_stopped: bool) -> None:
-        """Give a relay back; `sender_stopped` when the sender has confirmed that it sends no more."""
-        self._opening.pop(relay_id, None)
-        self._send(self._book.close(relay_id, sender_stopped=sender_stopped))
+    def close(self, relay_ids: Collection[str], *, sender_stopped: bool) -> None:
+        """Give relays back; `sender_stopped` when their sender has confirmed that it sends no more."""
+        for relay_id in relay_ids:
+            self._opening.pop(relay_id, None)
+        self._send(self._book.close(relay_ids, sender_stopped=sender_stopped))
 
     def keep_session(self, session: relay_pb2.Session) -> None:
         """Tell of a new or changed session, soon: what is told is how it is then."""
@@ -184,8 +185,8 @@ class RelayClient:
                 relay = self._opening.get(relay_id)
                 if relay is not None and not relay.allocated.done():
                     relay.allocated.set_result(allocation)
-            case Granted(allocation=allocation):
-                self._granted.append(allocation)
+            case Granted(allocations=allocations):
+                self._granted.extend(allocations)
             case Ready(relay_id=relay_id):
                 relay = self._opening.pop(relay_id, None)
                 if relay is not None:
@@ -207,7 +208,7 @@ class RelayClient:
     def _open_timed_out(self, relay_id: str) -> None:
         if relay_id not in self._opening:
             return
-        self._send(self._book.close(relay_id, sender_stopped=True))
+        self._send(self._book.close([relay_id], sender_stopped=True))
         reason = "does not answer" if self.connected else f"cannot be reached at {self._target}"
         self._failed(
             relay_id, RelayError(RelayFailure.CONTROL_PLANE_UNAVAILABLE, f"the control plane {reason}; is it running?")

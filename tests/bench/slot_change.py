@@ -82,6 +82,6 @@ async def _change_ms(relays: RelayClient) -> float:
     relay = relays.open("bench", "video", _RECEIVER)
     await relay.ready
     elapsed = time.perf_counter() - start
-    relays.close(relay.relay_id, sender_stopped=True)
+    relays.close([relay.relay_id], sender_stopped=True)
     await asyncio.sleep(_PAUSE_SECONDS)
     return elapsed * 1000

@@ -24,6 +24,8 @@ SETTLE_TIME = 3.0
 LOST_PROXY_GRACE = 60.0
 # Slots granted ahead to each proxy: two tracks each for four players that come at once.
 GRANTED_SLOTS = 8
+# A proxy with no more than this many gets the others at once: a message for every other player.
+REFILL_GRANTS_AT = 4
 # Free slots that no grant takes: whoever opens a relay without a grant finds one.
 UNGRANTED_SLOTS = 8
 # Opens that wait at once, over all proxies: as many as there can be slots in 65,536 ports.
@@ -98,9 +100,9 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """The proxy may open one relay with this slot, without asking first."""
+    """The proxy may open one relay with each of these slots, without asking first."""
 
-    slot: int
+    slots: tuple[int, ...]
 
 
 RelayMessage = Allocated | Ready | Failed | Granted
@@ -166,6 +168,7 @@ class RelayRegistry:
         self.relays[relay.relay_id] = replace(relay, state=RelayState.WAITING, deadline=now + OPEN_TIMEOUT)
         if self.settled:
             self._allocate(relay.relay_id, now)
+            self._grant(relay.owner, now)
 
     def close(self, owner: str, relay_id: str, *, sender_stopped: bool, now: float) -> None:
         """A proxy gives a relay back; one that it does not own is left alone."""
@@ -250,14 +253,19 @@ class RelayRegistry:
         self.messages.append((relay.owner, Allocated(relay_id=relay_id, slot=slot)))
 
     def _grant(self, owner: str, now: float) -> None:
-        """Bring a proxy's grants up to their number, as long as there is plenty."""
-        grants = self._grants[owner]
-        while self.settled and len(grants) < GRANTED_SLOTS and self.pool.count(SlotState.FREE) > UNGRANTED_SLOTS:
+        """Bring the grants of a connected proxy up to their number when they run low, as long as there is plenty."""
+        grants = self._grants.get(owner)
+        if not self.settled or grants is None or len(grants) > REFILL_GRANTS_AT:
+            return
+        added: list[int] = []
+        while len(grants) + len(added) < GRANTED_SLOTS and self.pool.count(SlotState.FREE) > UNGRANTED_SLOTS:
             slot = self.pool.take(now, SlotState.GRANTED)
             if slot is None:
-                return
-            grants.add(slot)
-            self.messages.append((owner, Granted(slot=slot)))
+                break
+            added.append(slot)
+        if added:
+            grants.update(added)
+            self.messages.append((owner, Granted(slots=tuple(added))))
 
     def _use_grant(self, relay: Relay, slot: int) -> None:
         self._grants[relay.owner].discard(slot)

@@ -132,8 +132,8 @@ def relay_of(message: relay_pb2.OpenRelay, owner: str) -> Relay:
 def control_message(message: RelayMessage, layout: SlotLayout, addresses: Iterable[str]) -> Any:
     """A registry's message as the wire has it."""
     if isinstance(message, Granted):
-        granted = relay_pb2.SlotGranted(slot=_slot(message.slot, layout, addresses))
-        return relay_pb2.ControlMessage(slot_granted=granted)
+        slots = [_slot(slot, layout, addresses) for slot in message.slots]
+        return relay_pb2.ControlMessage(slots_granted=relay_pb2.SlotsGranted(slots=slots))
     if isinstance(message, Allocated):
         slot = _slot(message.slot, layout, addresses)
         return relay_pb2.ControlMessage(relay_allocated=relay_pb2.RelayAllocated(relay_id=message.relay_id, slot=slot))

@@ -37,7 +37,7 @@ def test_an_answer_becomes_an_event() -> None:
 def test_answers_about_a_relay_that_is_closed_meanwhile_mean_nothing() -> None:
     book = RelayBook("node")
     book.open("a", "session", "video", RECEIVER)
-    book.close("a", sender_stopped=True)
+    book.close(["a"], sender_stopped=True)
     assert book.receive(allocated("a", 3)) is None
     assert book.receive(failed("a")) is None
     assert not book.state().state.relays
@@ -59,9 +59,8 @@ def test_a_new_stream_begins_with_all_that_is_held_and_repeats_what_was_never_an
 
 def test_a_relay_with_a_granted_slot_is_held_from_the_moment_it_is_opened() -> None:
     book = RelayBook("node")
-    assert book.receive(relay_pb2.ControlMessage(slot_granted=relay_pb2.SlotGranted(slot=slot(3)))) == Granted(
-        allocation=ALLOCATION
-    )
+    message = relay_pb2.ControlMessage(slots_granted=relay_pb2.SlotsGranted(slots=[slot(3)]))
+    assert book.receive(message) == Granted(allocations=(ALLOCATION,))
     opened = book.open("a", "session", "video", RECEIVER, ALLOCATION).open_relay
     assert opened.slot == 3
     assert [(relay.relay, relay.slot) for relay in book.state().state.relays] == [(opened, 3)]

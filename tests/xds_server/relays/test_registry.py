@@ -11,6 +11,7 @@ from xds_server.relays.registry import (
     GRANTED_SLOTS,
     LOST_PROXY_GRACE,
     OPEN_TIMEOUT,
+    REFILL_GRANTS_AT,
     SETTLE_TIME,
     UNGRANTED_SLOTS,
     Allocated,
@@ -78,21 +79,38 @@ def test_an_open_that_is_repeated_is_answered_again_and_not_opened_twice() -> No
 
 
 def granted(mesh: Mesh) -> list[int]:
-    return [message.slot for _, message in mesh.told() if isinstance(message, Granted)]
+    return [slot for _, message in mesh.told() if isinstance(message, Granted) for slot in message.slots]
 
 
-def test_a_connected_proxy_has_slots_in_hand_and_gets_another_for_each_that_it_uses() -> None:
+def test_a_connected_proxy_has_slots_in_hand_and_gets_others_when_they_run_low() -> None:
     mesh = Mesh(capacity=100)
     mesh.registry.state("proxy", {}, 0.0)
     slots = granted(mesh)
     assert len(slots) == GRANTED_SLOTS
-    mesh.registry.open(replace(relay("a"), slot=slots[3]), 0.0)
-    assert mesh.registry.receiver(slots[3]) == relay("a").receiver
-    [message] = mesh.told()
-    assert isinstance(message[1], Granted)
-    assert message[1].slot not in slots
-    mesh.acknowledge(slots[3])
-    assert mesh.told() == [("proxy", Ready(relay_id="a"))]
+    used = slots[: GRANTED_SLOTS - REFILL_GRANTS_AT]
+    for slot in used[:-1]:
+        mesh.registry.open(replace(relay(f"on {slot}"), slot=slot), 0.0)
+        assert mesh.registry.receiver(slot) == relay("").receiver
+        assert mesh.told() == []
+    mesh.registry.open(replace(relay("last"), slot=used[-1]), 0.0)
+    others = granted(mesh)
+    assert len(others) == len(used)
+    assert not set(others) & set(slots)
+    mesh.acknowledge(used[-1])
+    assert mesh.told() == [("proxy", Ready(relay_id="last"))]
+
+
+def test_a_proxy_that_ran_out_of_grants_gets_some_once_there_is_plenty_again() -> None:
+    mesh = Mesh(capacity=UNGRANTED_SLOTS + 2)
+    mesh.registry.state("proxy", {}, 0.0)
+    for slot in granted(mesh):
+        mesh.registry.open(replace(relay(f"on {slot}"), slot=slot), 0.0)
+    mesh.registry.open(relay("without"), 0.0)
+    assert granted(mesh) == []
+    for relay_id in list(mesh.registry.relays):
+        mesh.registry.close("proxy", relay_id, sender_stopped=True, now=0.0)
+    mesh.registry.open(relay("later"), REST_AFTER_STOP)
+    assert len(granted(mesh)) == 1
 
 
 def test_a_slot_that_was_granted_to_another_proxy_is_refused() -> None:
