@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 
-from rtsp_filter.relays import Allocation
+from rtsp_filter.relays.book import Allocation
 from rtsp_filter.rtsp import Delivery, LowerTransport, Pair, RTSPError, StatusCode, TransportError, TransportSpec
 
 _CHANNELS = 256

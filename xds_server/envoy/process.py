@@ -110,6 +110,7 @@ async def _pass_log(stream: asyncio.StreamReader) -> None:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
+    """End it in order; at once when we are told a second time."""
     if process.returncode is not None:
         return
     process.terminate()
@@ -117,8 +118,11 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         async with asyncio.timeout(_STOP_SECONDS):
             await process.wait()
     except TimeoutError:
-        process.kill()
-        await process.wait()
+        log.warning("envoy does not end; it is killed", pid=process.pid)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    await process.wait()
 
 
 def _allow_all_files() -> int:
