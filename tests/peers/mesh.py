@@ -107,7 +107,7 @@ class Mesh:
 
     def ready(self) -> bool:
         """Whether a session would work now."""
-        with suppress(OSError, http.client.HTTPException, ValueError):
+        with suppress(OSError, http.client.HTTPException):
             return self.fetch("GET", "/readyz")[0] == 200
         return False
 
@@ -129,20 +129,25 @@ class Mesh:
 
     def fetch(self, method: str, path: str) -> tuple[int, str]:
         """Status and body of a request to the REST API."""
-        if self._prefix:
-            argv = [*self._prefix, sys.executable, "-ISc", _FETCH, self.api, method, path]
-            done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=2 * API_SECONDS)
-            status, _, body = done.stdout.partition("\n")
-            return int(status), body
-        return fetch(self.api, method, path)
+        return fetch(self.api, method, path, prefix=self._prefix)
 
     def _media(self) -> tuple[str, ...]:
         addresses = [f"--media-address={address}" for address in self._media_addresses]
         return ("--media-ports", self.media_ports, *addresses)
 
 
-def fetch(api: str, method: str, path: str) -> tuple[int, str]:
-    """Status and body of a request to the REST API at `api` (host:port)."""
+def fetch(api: str, method: str, path: str, *, prefix: Sequence[str] = ()) -> tuple[int, str]:
+    """Status and body of a request to the REST API at `api` (host:port), by a process that `prefix` starts if given.
+
+    Raises OSError or HTTPException where nobody answers.
+    """
+    if prefix:
+        argv = [*prefix, sys.executable, "-ISc", _FETCH, api, method, path]
+        done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=2 * API_SECONDS)
+        if done.returncode:
+            raise ConnectionError(done.stderr)
+        status, _, body = done.stdout.partition("\n")
+        return int(status), body
     connection = http.client.HTTPConnection(api, timeout=API_SECONDS)
     try:
         connection.request(method, path)
