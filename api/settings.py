@@ -137,7 +137,8 @@ class MeshSettings(BaseSettings):
         default=DEFAULT_SESSION_TIMEOUT,
         ge=MIN_SESSION_TIMEOUT,
         le=MAX_SESSION_TIMEOUT,
-        description="Seconds without a sign of life after which a player's session ends.",
+        description="Seconds after which a player's session has ended at the latest, if neither it sends a request nor"
+        " its machine answers TCP's probes.",
     )
     log_format: LogFormat = Field(default=LogFormat.CONSOLE, description="console for people, json for collectors.")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error.")

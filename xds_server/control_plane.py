@@ -151,7 +151,9 @@ class ControlPlane:
         log.info("proxy connected", proxy=proxy.node.id, cluster=proxy.node.cluster, peer=proxy.peer)
         if proxy.node.cluster == MEDIA_CLUSTER:
             self._media_stream = proxy
-            self.media.proxy_connected(media_proxy_of(proxy.node.metadata), had_state=proxy.had_state)
+            self.media.proxy_connected(
+                media_proxy_of(proxy.node.metadata), had_state=proxy.had_state, now=time.monotonic()
+            )
             self._relays_changed()
         self._judge_readiness()
 

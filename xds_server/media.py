@@ -28,6 +28,8 @@ from xds_server.relays.registry import Receiver, RelayMessage, RelayRegistry
 from xds_server.relays.slots import SlotLayout, SlotPool
 from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, Resource
 
+# A media proxy that connects states the versions of all that it has within this many seconds.
+_STATEMENT_TIME = 1.0
 # Files that Envoy needs for itself: its connections, timers, logs.
 _RESERVED_FILES = 512
 
@@ -57,9 +59,10 @@ class MediaPlane:
         self.cache.update(upsert=self._clusters())
         self.flush_resources()
 
-    def proxy_connected(self, proxy: MediaProxy | None, *, had_state: bool) -> None:
+    def proxy_connected(self, proxy: MediaProxy | None, *, had_state: bool, now: float) -> None:
         """The media proxy opened a stream; what an earlier stream acknowledged is void."""
         self.connected = True
+        self.registry.postpone_settling(now + _STATEMENT_TIME)
         self._proxy_had_state = had_state
         self._acked.clear()
         if proxy is not None:
@@ -97,6 +100,9 @@ class MediaPlane:
 
     def tick(self, now: float) -> None:
         """Do what is due at `now`."""
+        if self.registry.settle_due(now) and not self.connected:
+            # Without the media proxy's word a slot in use cannot be told from a free one.
+            self.registry.postpone_settling(now + _STATEMENT_TIME)
         if self.registry.settle_due(now):
             self.registry.settle(self._unclean_slots(), now)
             self.flush_resources()

@@ -78,7 +78,7 @@ def test_growing_the_pool_adds_listeners_and_touches_no_cluster() -> None:
 
 def test_an_open_relay_changes_two_assignments_and_is_ready_when_both_are_acknowledged() -> None:
     media = plane()
-    media.proxy_connected(None, had_state=False)
+    media.proxy_connected(None, had_state=False, now=0.0)
     acknowledge_all(media)
     before = media.cache.revision
     media.registry.open(relay("a"), 0.0)
@@ -105,17 +105,17 @@ def test_a_closed_relay_leaves_an_empty_assignment() -> None:
 
 def test_what_an_earlier_stream_acknowledged_does_not_count() -> None:
     media = plane()
-    media.proxy_connected(None, had_state=False)
+    media.proxy_connected(None, had_state=False, now=0.0)
     acknowledge_all(media)
     assert media.acknowledged(0)
     media.proxy_disconnected()
-    media.proxy_connected(None, had_state=False)
+    media.proxy_connected(None, had_state=False, now=0.0)
     assert not media.acknowledged(0)
 
 
 def test_the_pool_stays_within_the_files_that_the_proxy_may_open() -> None:
     media = plane()
-    media.proxy_connected(MediaProxy(workers=2, files=512 + 40 * (2 * 2 * 2 * 2 + 2)), had_state=False)
+    media.proxy_connected(MediaProxy(workers=2, files=512 + 40 * (2 * 2 * 2 * 2 + 2)), had_state=False, now=0.0)
     assert media.registry.pool.capacity == 40
 
 
@@ -125,15 +125,29 @@ def test_until_it_has_settled_nothing_is_answered_and_a_relay_that_is_stated_kee
     media.registry.state("proxy", {"a": (relay("a"), 7)}, 1.0)
     media.flush()
     assert targets(media, 7) == [("192.0.2.1", 5000), ("192.0.2.1", 5001)]
+    media.proxy_connected(None, had_state=True, now=1.0)
     media.tick(SETTLE_TIME)
     assert not media.cache.held
+    assert media.registry.settled
+
+
+def test_it_does_not_settle_before_the_media_proxy_had_time_to_say_what_it_has() -> None:
+    media = plane(settle_time=SETTLE_TIME)
+    media.tick(SETTLE_TIME)
+    assert not media.registry.settled
+    media.proxy_connected(None, had_state=True, now=10.0)
+    media.tick(10.5)
+    assert not media.registry.settled
+    due = media.registry.next_timer()
+    assert due is not None
+    media.tick(due)
     assert media.registry.settled
 
 
 @pytest.mark.parametrize("beyond", [3, CAPACITY - 1])
 def test_a_slot_that_a_surviving_proxy_may_still_send_from_rests_however_far_up_it_is(beyond: int) -> None:
     media = plane(settle_time=SETTLE_TIME)
-    media.proxy_connected(None, had_state=True)
+    media.proxy_connected(None, had_state=True, now=0.0)
     empty = {
         name: resource.version
         for name, resource in media.cache.resources(ENDPOINT.type_url).items()

@@ -201,6 +201,11 @@ class RelayRegistry:
             self._release(relay, REST_AFTER_LOSS, now)
             self._fail(relay, FailureReason.MEDIA_PROXY_UNAVAILABLE, f"the media proxy refused slot {slot}: {message}")
 
+    def postpone_settling(self, until: float) -> None:
+        """Settle no earlier than `until`: the media proxy has not yet said what it has."""
+        if self._settle_at is not None:
+            self._settle_at = max(self._settle_at, until)
+
     def settle(self, unclean: Iterable[int], now: float) -> None:
         """All proxies that live have spoken. `unclean`: slots without a relay that may have a receiver in Envoy."""
         self._settle_at = None
