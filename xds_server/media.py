@@ -30,6 +30,9 @@ from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, Resource
 
 # A media proxy that connects states the versions of all that it has within this many seconds.
 _STATEMENT_TIME = 1.0
+# Slots whose listeners are pushed at once while media may flow: Envoy takes a millisecond for each, and whatever else
+# is pushed waits behind them.
+WARMED_AT_ONCE = 8
 # Files that Envoy needs for itself: its connections, timers, logs.
 _RESERVED_FILES = 512
 
@@ -56,6 +59,7 @@ class MediaPlane:
         self._acked: dict[tuple[str, str], str | None] = {}
         self._proxy_had_state = False
         self._pushed_slots = 0
+        self._refused_slots: set[int] = set()
         self.cache.update(upsert=self._clusters())
         self.flush_resources()
 
@@ -65,6 +69,7 @@ class MediaPlane:
         self.registry.postpone_settling(now + _STATEMENT_TIME)
         self._proxy_had_state = had_state
         self._acked.clear()
+        self._refused_slots.clear()
         if proxy is not None:
             self.registry.pool.limit(min(self.settings.layout.capacity, self._slots_within(proxy)))
 
@@ -83,6 +88,7 @@ class MediaPlane:
     def resources_rejected(self, names: Sequence[str], message: str, now: float) -> None:
         """The media proxy refused resources: relays that wait for them fail with its own words."""
         for slot in {slot_of(name) for name in names}:
+            self._refused_slots.add(slot)
             self.registry.slot_rejected(slot, message, now)
 
     def acknowledged(self, slot: int) -> bool:
@@ -96,7 +102,7 @@ class MediaPlane:
     @property
     def listening(self) -> bool:
         """Whether the media proxy has slots: it gets the first of them last of all, after what they point at."""
-        return all(self._has(LISTENER.type_url, name) for name in slot_names(0))
+        return self._listens(0)
 
     def tick(self, now: float) -> None:
         """Do what is due at `now`."""
@@ -120,15 +126,25 @@ class MediaPlane:
         """Bring the cache up to date: slots that were warmed, cooled, or changed their receiver."""
         registry = self.registry
         size = registry.pool.size
-        added = range(self._pushed_slots, size)
+        added = range(self._pushed_slots, min(size, self._pushed_slots + self._slots_to_warm(size)))
         removed = range(size, self._pushed_slots)
-        self._pushed_slots = size
+        self._pushed_slots = size if removed else max(self._pushed_slots, added.stop)
         changed, registry.changed_slots = registry.changed_slots, set()
         if changed or added or removed:
             self.cache.update(
                 upsert=[*self._assignments(changed), *self._listeners(added)],
                 remove=[(LISTENER.type_url, name) for slot in removed for name in slot_names(slot)],
             )
+
+    def _slots_to_warm(self, size: int) -> int:
+        """How many more slots may be pushed: any number before media can flow, then a few at a time."""
+        if not self._pushed_slots or not self.registry.settled:
+            return size
+        last = self._pushed_slots - 1
+        return WARMED_AT_ONCE if self._listens(last) or last in self._refused_slots else 0
+
+    def _listens(self, slot: int) -> bool:
+        return all(self._has(LISTENER.type_url, name) for name in slot_names(slot))
 
     def _clusters(self) -> Iterable[Resource]:
         """The clusters of all slots, warm or not, with their empty assignments."""

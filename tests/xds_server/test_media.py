@@ -9,7 +9,7 @@ import pytest
 from tests.peers import second_opinion
 from xds_server.compile.slots import slot_names
 from xds_server.envoy.bootstrap import MediaProxy
-from xds_server.media import MediaPlane, MediaSettings
+from xds_server.media import WARMED_AT_ONCE, MediaPlane, MediaSettings
 from xds_server.relays.registry import SETTLE_TIME, Allocated, Ready, Receiver, Relay, RelayState
 from xds_server.relays.slots import MINIMUM_WARM, SlotLayout, SlotState
 from xds_server.resources import CLUSTER, ENDPOINT, LISTENER
@@ -66,14 +66,48 @@ def test_every_cluster_is_there_from_the_start_and_only_warm_slots_have_listener
     assert len(media.cache.resources(LISTENER.type_url)) == 2 * MINIMUM_WARM
 
 
-def test_growing_the_pool_adds_listeners_and_touches_no_cluster() -> None:
+def grown() -> MediaPlane:
+    """A connected media proxy that has all its slots, and relays that need more."""
     media = plane()
-    clusters = dict(media.cache.resources(CLUSTER.type_url))
-    for number in range(MINIMUM_WARM):
+    media.proxy_connected(None, had_state=False, now=0.0)
+    acknowledge_all(media)
+    for number in range(2 * MINIMUM_WARM):
         media.registry.open(relay(str(number)), 0.0)
     media.flush()
-    assert len(media.cache.resources(LISTENER.type_url)) > 2 * MINIMUM_WARM
+    return media
+
+
+def warm(media: MediaPlane) -> int:
+    return len(media.cache.resources(LISTENER.type_url)) // 2
+
+
+def test_growing_the_pool_adds_listeners_a_few_at_a_time_and_touches_no_cluster() -> None:
+    media = grown()
+    clusters = dict(media.cache.resources(CLUSTER.type_url))
+    assert warm(media) == MINIMUM_WARM + WARMED_AT_ONCE
+    media.flush()
+    assert warm(media) == MINIMUM_WARM + WARMED_AT_ONCE
+    while warm(media) < media.registry.pool.size:
+        before = warm(media)
+        acknowledge_all(media)
+        media.flush()
+        assert before < warm(media) <= before + WARMED_AT_ONCE
     assert dict(media.cache.resources(CLUSTER.type_url)) == clusters
+
+
+def test_a_slot_that_the_media_proxy_refuses_does_not_stop_the_growth() -> None:
+    media = grown()
+    media.resources_rejected(slot_names(warm(media) - 1), "cannot bind", 0.0)
+    media.flush()
+    assert warm(media) == MINIMUM_WARM + 2 * WARMED_AT_ONCE
+
+
+def test_slots_of_relays_from_before_a_restart_are_all_warm_before_anything_is_answered() -> None:
+    media = plane(settle_time=SETTLE_TIME)
+    media.registry.state("proxy", {"a": (relay("a"), CAPACITY - 1)}, 0.0)
+    media.flush()
+    assert media.cache.held
+    assert warm(media) == CAPACITY
 
 
 def test_an_open_relay_changes_two_assignments_and_is_ready_when_both_are_acknowledged() -> None:
