@@ -61,7 +61,7 @@ def run(quick: bool) -> Result:
                 )
                 for share in (50, 99)
             ),
-            Figure(what=f"Envoy takes {_SLOTS} slots from its start", unit="s", mesh=many.seconds),
+            Figure(what=f"Envoy takes {_SLOTS} slots, a few at a time, from its start", unit="s", mesh=many.seconds),
             Figure(what="Envoy's time by slot", unit="ms", mesh=(many.seconds - few.seconds) / slots * 1e3),
             Figure(what="Envoy's memory by slot", unit="KB", mesh=(many.memory - few.memory) / slots / 1e3),
         ),
