@@ -54,6 +54,10 @@ and costs a sender of media nothing."""
 SILENCE_LIMIT = 10.0
 """Seconds without a packet after which a server counts as gone; longer than any pause between key frames."""
 
+TRACK_SILENCE_LIMIT = 4.0
+"""Seconds without a packet after which a track of audio or video counts as silent. Slow cameras send a picture a
+second; a session that played for less than this is not judged."""
+
 TEARDOWN_LIMIT = 2.0
 """Seconds to wait for the answer to TEARDOWN; nobody needs it."""
 
@@ -192,8 +196,15 @@ class PlayerCore:
             first_packet_ms=self._since_start(first),
             duration_s=round(duration, 3),
             tracks=tuple(track.receiver.report(now, duration=duration if ended else None) for track in self.tracks),
-            error=self._error,
+            error=self._error or self._silent_tracks(now),
         )
+
+    def _silent_tracks(self, now: float) -> str | None:
+        """Which tracks get no media, for people; None when all do, or when it is too early to tell."""
+        if self._playing_at is None or now - self._playing_at < TRACK_SILENCE_LIMIT:
+            return None
+        verdicts = (track.receiver.silence(now, limit=TRACK_SILENCE_LIMIT) for track in self.tracks)
+        return "; ".join(verdict for verdict in verdicts if verdict is not None) or None
 
     def _after_options(self, request: Request, response: Response, now: float) -> None:
         # Servers that know no OPTIONS still play, so only a redirect counts.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rtsp_filter.rtsp import MediaDescription
 
 DEFAULT_CLOCK_RATE = 90_000
@@ -26,12 +28,22 @@ _STATIC = {
 """RFC 3551, tables 4 and 5."""
 
 
+_AAC_ENCODING = "MPEG4-GENERIC"
+_AAC_MODE = re.compile(r"(?:^|;)\s*mode\s*=\s*AAC-[lh]br\s*(?:;|$)", re.IGNORECASE)
+"""MPEG4-GENERIC carries several codecs; its mode tells which (RFC 3640, section 3.3)."""
+
+
 def describe_format(media: MediaDescription) -> tuple[str, int]:
-    """Encoding name and clock rate in Hz."""
+    """Name of the codec and clock rate in Hz. The name is the encoding name, but "AAC" for AAC in MPEG4-GENERIC."""
     if media.rtpmap is not None:
-        return media.rtpmap.codec, media.rtpmap.clock_rate or DEFAULT_CLOCK_RATE
+        return _codec(media.rtpmap.codec, media.fmtp), media.rtpmap.clock_rate or DEFAULT_CLOCK_RATE
     number = media.formats[0] if media.formats else ""
     return _STATIC.get(number, (f"payload type {number}" if number else "unknown", DEFAULT_CLOCK_RATE))
+
+
+def _codec(encoding: str, parameters: str | None) -> str:
+    aac = encoding.upper() == _AAC_ENCODING and _AAC_MODE.search(parameters or "") is not None
+    return "AAC" if aac else encoding
 
 
 def is_rtp(media: MediaDescription) -> bool:

@@ -31,6 +31,9 @@ from rtsp_filter.rtsp import (
 MAXIMUM_TRACKS = 16
 """A description with more is not worth a port pair each."""
 
+MAXIMUM_EXPLANATION = 300
+"""Characters shown of the text in an error response: a sentence or two; a whole page of HTML helps nobody."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presentation:
@@ -134,11 +137,28 @@ def credentials(url: RTSPURL) -> Credentials | None:
 
 
 def require_ok(request: Request, response: Response) -> None:
-    """Raises SessionFailedError with status and reason phrase for anything but 200."""
+    """Raises SessionFailedError with status, reason phrase and explanation for anything but 200."""
     if response.status != StatusCode.OK:
         raise SessionFailedError(describe(request, response))
 
 
 def describe(request: Request, response: Response) -> str:
-    """What was answered to what, for people."""
-    return f"{request.method}: {response.status} {response.reason}".rstrip()
+    """What was answered to what, for people, and why, if the server says so."""
+    status = _printable(f"{request.method}: {response.status} {response.reason}")
+    explanation = _explanation(response)
+    return f"{status}: {explanation}" if explanation else status
+
+
+def _explanation(response: Response) -> str:
+    """The plain text in a response's body as one printable line; "" when there is none."""
+    media_type = (response.headers.get("Content-Type") or "").partition(";")[0]
+    if media_type.strip().lower() != "text/plain":
+        return ""
+    text = _printable(response.body.decode("utf-8", "replace"))
+    return text if len(text) <= MAXIMUM_EXPLANATION else f"{text[:MAXIMUM_EXPLANATION]}…"
+
+
+def _printable(text: str) -> str:
+    """One line that a terminal shows as it is: no control characters, which could move its cursor."""
+    line = " ".join(text.split())
+    return "".join(character if character.isprintable() else "?" for character in line)

@@ -29,7 +29,10 @@ class TrackReport(_Report):
     """One track of a session, from the first packet until now."""
 
     media: str = Field(description='What the track is: "video", "audio", "application".')
-    codec: str = Field(description='Encoding name of the session description, such as "H264".')
+    codec: str = Field(
+        description='Encoding name of the session description, such as "H264"; "AAC" where that name is MPEG4-GENERIC'
+        " and the mode AAC-hbr or AAC-lbr."
+    )
     ssrc: int | None = Field(description="Synchronization source heard last; null before the first packet.")
     packets: Count = Field(description="RTP packets received, duplicates not included.")
     bytes: int = Field(description="Bytes of all RTP packets, headers and duplicates included.")
@@ -56,11 +59,15 @@ class PlayReport(_Report):
         description="Milliseconds from the start of connecting to the PLAY response; null if it did not come."
     )
     first_packet_ms: Milliseconds | None = Field(
-        description="Milliseconds from the start of connecting to the first RTP packet; null if none came."
+        description="Milliseconds from the start of connecting to the first RTP packet; null if none came. Often less"
+        " than setup_ms: a sender need not wait until its PLAY response has been read."
     )
     duration_s: float = Field(description="Seconds from the PLAY response on.")
     tracks: tuple[TrackReport, ...] = Field(description="Every track that was set up.")
-    error: str | None = Field(description="Why the session failed or ended early; null if it did not.")
+    error: str | None = Field(
+        description="Why the session failed or ended early, or which audio or video track got no media; null if all"
+        " went well."
+    )
 
 
 class Percentiles(_Report):
@@ -93,7 +100,7 @@ class ManyReport(_Report):
     url: str = Field(description="What was asked for, without credentials.")
     transport: PlayTransport = Field(description="How media came.")
     sessions: int = Field(description="Sessions that were started.")
-    failed: int = Field(description="Sessions that failed or ended early.")
+    failed: int = Field(description="Sessions that have an error: failed, ended early, or a track without media.")
     failures: tuple[Failure, ...] = Field(description="Reasons of the failed sessions, the most frequent first.")
     setup_ms: Percentiles | None = Field(description="Of the sessions whose PLAY was answered.")
     first_packet_ms: Percentiles | None = Field(description="Of the sessions that received media.")

@@ -96,7 +96,8 @@ class _Session:
         self._wire: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._ports: list[PortPair] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at: float | None = None
         self._ended = asyncio.Event()
 
     async def run(self) -> PlayReport:
@@ -204,15 +205,17 @@ class _Session:
 
     def _set_timer(self) -> None:
         at = self._core.next_timer()
+        if at == self._timer_at:
+            # Most reads of media change nothing.
+            return
         if self._timer is not None:
-            if self._timer.when() == at:
-                # Most reads of media change nothing.
-                return
             self._timer.cancel()
+        # A handle cannot be asked when it is due: for a time that has passed, uvloop gives one without `when`.
+        self._timer_at = at
         self._timer = None if at is None else self._loop.call_at(at, self._timer_due)
 
     def _timer_due(self) -> None:
-        self._timer = None
+        self._timer = self._timer_at = None
         self._core.handle_timer(time.monotonic())
         self._advance()
 

@@ -22,6 +22,9 @@ from rtsp_filter.rtp import (
     serialize_compound,
 )
 
+STEADY_MEDIA = frozenset({"audio", "video"})
+"""Media that send all the time. Other tracks, such as a camera's events, may have nothing to say."""
+
 
 class TrackReceiver:
     """Receives one track. `clock_rate` in Hz; `ssrc` and `cname` are ours. All times are monotonic seconds."""
@@ -74,6 +77,15 @@ class TrackReceiver:
                 ExtendedReport(ssrc=self._ssrc, blocks=(reference,)),
             )
         )
+
+    def silence(self, now: float, *, limit: float) -> str | None:
+        """What to say of a track that should send all the time and has not for `limit` seconds; None otherwise."""
+        if self._media not in STEADY_MEDIA:
+            return None
+        if self.last_packet_at is None:
+            return f"no packets on {self._media}"
+        silent = now - self.last_packet_at
+        return f"no packets on {self._media} for the last {silent:.0f} s" if silent >= limit else None
 
     def report(self, now: float, *, duration: float | None = None) -> TrackReport:
         """Everything so far. With `duration`, the seconds that an ended session played, its average bit rate."""

@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rtsp_filter.player import PlayTransport
-from rtsp_filter.player.core import MAXIMUM_REDIRECTS, SILENCE_LIMIT, Phase, PlayerCore
+from rtsp_filter.player.core import MAXIMUM_REDIRECTS, SILENCE_LIMIT, TRACK_SILENCE_LIMIT, Phase, PlayerCore
 from rtsp_filter.player.events import ConnectionNeeded, Ended, PlayerEvent, PortsNeeded, ReportsMade
+from rtsp_filter.player.negotiation import MAXIMUM_EXPLANATION
 from rtsp_filter.rtp import ReceiverReport, build_header, parse_compound
 from rtsp_filter.rtsp import RTSPURL, Pair, Request, encode_frame
 
@@ -222,6 +223,26 @@ def test_a_refusal_is_named_with_method_status_and_reason(server: Server, method
     assert core.phase is Phase.ENDED
 
 
+@pytest.mark.parametrize(
+    ("media_type", "body", "said"),
+    [
+        ("text/plain", b'no route matches the path "/x"', ': no route matches the path "/x"'),
+        ("Text/Plain; charset=utf-8", b" two\r\n lines\n", ": two lines"),
+        ("text/plain", b"\x1b[2J\x07 no \xff \xe2\x80\xae", ": ?[2J? no \ufffd ?"),
+        ("text/plain", b"x" * 1_000, ": " + "x" * MAXIMUM_EXPLANATION + "…"),
+        ("text/html", b"<html>", ""),
+        ("text/plain", b"", ""),
+    ],
+)
+def test_what_a_refusal_says_in_plain_text_is_shown_on_one_printable_line(
+    server: Server, media_type: str, body: bytes, said: str
+) -> None:
+    server.answers["DESCRIBE"] = lambda request: (404, [("Content-Type", media_type)], body)
+    core = new_core()
+    exchange(core, server)
+    assert core.report(0.0).error == f"DESCRIBE: 404 Not Found{said}"
+
+
 def test_a_server_without_options_is_played(server: Server) -> None:
     server.answers["OPTIONS"] = lambda request: (501, [], b"")
     core = new_core()
@@ -284,6 +305,42 @@ def test_a_server_that_goes_silent_is_given_up_and_told(server: Server) -> None:
     wait(core, server, until=3.0 + SILENCE_LIMIT + 1.0)
     assert core.report(60.0).error == "no media for 10 s"
     assert server.methods[-1] == "TEARDOWN"
+
+
+def test_a_track_without_a_packet_is_told_once_the_session_has_lasted_a_while(server: Server) -> None:
+    core = new_core(seconds=TRACK_SILENCE_LIMIT)
+    exchange(core, server)
+    core.receive_data(encode_frame(0, rtp(1)), 1.0)
+    assert core.report(TRACK_SILENCE_LIMIT - 0.1).error is None
+    wait(core, server, until=TRACK_SILENCE_LIMIT)
+    assert core.phase is Phase.ENDED
+    assert core.report(60.0).error == "no packets on audio"
+
+
+def test_tracks_that_went_silent_are_told_until_media_comes_again(server: Server) -> None:
+    core = new_core()
+    exchange(core, server)
+    for channel in (0, 2):
+        core.receive_data(encode_frame(channel, rtp(1)), 1.0)
+    assert core.report(7.0).error == "no packets on video for the last 6 s; no packets on audio for the last 6 s"
+    for channel in (0, 2):
+        core.receive_data(encode_frame(channel, rtp(2)), 8.0)
+    assert core.report(9.0).error is None
+
+
+def test_a_track_that_may_have_nothing_to_say_may_be_silent(server: Server) -> None:
+    server.sdp = server.sdp.replace("m=audio", "m=application")
+    core = new_core()
+    exchange(core, server)
+    core.receive_data(encode_frame(0, rtp(1)), 60.0)
+    assert core.report(60.0).error is None
+
+
+def test_a_session_that_failed_keeps_its_own_reason(server: Server) -> None:
+    core = new_core()
+    exchange(core, server)
+    core.connection_lost("gone", 30.0)
+    assert core.report(30.0).error == "gone"
 
 
 def test_a_connection_that_is_lost_ends_the_session_with_its_reason(server: Server) -> None:
