@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import gc
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -19,19 +21,24 @@ from api.app import create_app
 from api.loop import run_until_signal
 from api.settings import HostPort, MeshSettings
 from mesh.documents import compile_documents, route_options
-from mesh.model import MeshError
+from mesh.model import MeshError, PathMatchType
 from rtsp_filter.proxy import Listen, ProxyLimits, ProxySettings, RTSPProxy
 from xds_server.compile.slots import RECEIVE_BUFFER_BYTES
 from xds_server.control_plane import ControlPlane, ControlPlaneSettings
-from xds_server.envoy import EnvoyProcess, XdsTarget
+from xds_server.envoy import EnvoyProcess, XdsTarget, check_media_ports
 from xds_server.media import MediaSettings
 from xds_server.relays.registry import SETTLE_TIME
 from xds_server.relays.slots import SlotLayout
 from xds_server.sources.files import FileSource
 
 _RECEIVE_BUFFER_LIMIT = Path("/proc/sys/net/core/rmem_max")
+# Connections of the REST API that wait to be accepted.
+_API_BACKLOG = 128
 # A client of the REST API that neither finishes its request nor reads its answer is dropped after this long.
 _API_STOP_SECONDS = 2
+
+# As many URLs as a person reads in a log line.
+_SHOWN_PATHS = 8
 
 log = structlog.get_logger()
 
@@ -77,7 +84,7 @@ class Parts:
             )
         )
         self._sources(plane)
-        self._start(plane.run(), "control plane")
+        self._start(plane.run(), f"control plane (--xds {settings.xds})")
         await plane.listening.wait()
         return plane
 
@@ -127,13 +134,13 @@ class Parts:
         settings = self.settings
         proxy = RTSPProxy(
             ProxySettings(
-                listen=[Listen(address=settings.rtsp.host, port=settings.rtsp.port)],
+                listen=Listen(address=settings.rtsp.host, port=settings.rtsp.port),
                 control_plane=str(xds),
                 node_id=settings.rtsp_node,
                 limits=ProxyLimits(session_timeout=settings.session_timeout),
             )
         )
-        self._start(proxy.run(), "RTSP proxy")
+        self._start(proxy.run(), f"RTSP proxy (--rtsp {settings.rtsp})")
         await proxy.listening.wait()
         return proxy
 
@@ -161,11 +168,15 @@ async def parts(settings: MeshSettings) -> AsyncIterator[Parts]:
 async def up(settings: MeshSettings) -> int:
     """A whole mesh."""
     async with parts(settings) as mesh:
+        first, last = settings.media_ports
+        check_media_ports(range(first, last + 1), settings.media_address)
         plane = await mesh.control_plane(fresh=True)
         xds = HostPort(host=reachable(settings.xds.host), port=plane.port)
         mesh.envoy(xds)
-        await mesh.rtsp_proxy(xds)
+        proxy = await mesh.rtsp_proxy(xds)
         await mesh.api(plane)
+        await plane.ready.wait()
+        say_what_plays(plane, HostPort(host=settings.rtsp.host, port=proxy.port))
         await forever()
     return 0
 
@@ -194,13 +205,33 @@ async def envoy(settings: MeshSettings) -> int:
     return 0
 
 
+def say_what_plays(plane: ControlPlane, rtsp: HostPort) -> None:
+    """One line for people: the mesh works, and this is what can be played."""
+    paths = sorted(
+        {
+            match.value
+            for route in plane.mesh.routes.values()
+            for rule in route.rules
+            for match in rule.matches
+            if match.type is not PathMatchType.REGULAR_EXPRESSION
+        }
+    )
+    if paths:
+        log.info("the mesh is ready", play=[f"rtsp://{rtsp}{path}" for path in paths[:_SHOWN_PATHS]])
+    else:
+        log.warning("the mesh is ready and has no routes: give it --route PATH=URL, or documents with -f")
+
+
 def reachable(host: str) -> str:
     """Where this machine reaches what listens at `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 async def forever() -> None:
-    """Wait for cancellation."""
+    """Wait for cancellation. What has started stays: the garbage collector, which stops media over TCP while it looks
+    at everything there is, need not look at it again."""
+    gc.collect()
+    gc.freeze()
     await asyncio.get_running_loop().create_future()
 
 
@@ -237,13 +268,21 @@ async def _serve(server: uvicorn.Server, sock: socket.socket) -> None:
 
 def _bind(address: HostPort) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    return socket.create_server((address.host, address.port), family=family, backlog=128)
+    try:
+        return socket.create_server((address.host, address.port), family=family, backlog=_API_BACKLOG)
+    except OSError as error:
+        raise OSError(f"REST API (--api {address}): {_reason(error)}") from error
 
 
 async def _named(coroutine: Awaitable[object], name: str) -> None:
-    """A part that ends, or fails to start, ends the mesh, and says which it was."""
+    """A part that fails for want of something outside ends the mesh, and says which part it was."""
     try:
         await coroutine
     except OSError as error:
-        log.error("a part of the mesh failed", part=name, error=str(error))
-        raise
+        raise OSError(f"{name}: {_reason(error)}") from error
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another program has this address; if it is another mesh, give this one addresses of its own"
+    return error.strerror or str(error)

@@ -81,7 +81,7 @@ class ControlPlane:
         discovery = AggregatedDiscoveryService(self._scope, self)
         discovery.add_to(server)
         relay_pb2_grpc.add_RelayServiceServicer_to_server(RelayService(self), server)  # type: ignore[no-untyped-call]
-        self.port = server.add_insecure_port(self.settings.listen)
+        self.port = _bind(server, self.settings.listen)
         await server.start()
         self.listening.set()
         log.info("control plane listens", xds=self.settings.listen, port=self.port)
@@ -107,6 +107,7 @@ class ControlPlane:
         self.slices = slices
         self.source_errors.pop(part.source, None)
         self._publish(mesh)
+        log.info("routes taken", source=part.source, routes=len(part.routes), backends=len(part.backends))
 
     def source_failed(self, source: str, message: str) -> None:
         """A source has something that it cannot use; what it said before stands."""
@@ -312,3 +313,11 @@ class ControlPlane:
             except TimeoutError:
                 self.media.tick(time.monotonic())
                 self._relays_changed()
+
+
+def _bind(server: grpc.aio.Server, address: str) -> int:
+    """The port that the server got. Raises OSError when it cannot have it: gRPC itself raises whatever it likes."""
+    try:
+        return int(server.add_insecure_port(address))
+    except RuntimeError as error:
+        raise OSError(f"cannot listen at {address}: taken by another program, or no address of this machine") from error

@@ -70,6 +70,7 @@ class MediaPlane:
         self._proxy_had_state = had_state
         self._acked.clear()
         self._refused_slots.clear()
+        self.registry.media_proxy_renewed()
         if proxy is not None:
             self.registry.pool.limit(min(self.settings.layout.capacity, self._slots_within(proxy)))
 

@@ -16,7 +16,9 @@ from rtsp_filter.proxy.limits import IDLE_TIMEOUT, MAX_HELD_MESSAGES, MAX_PIPELI
 from rtsp_filter.proxy.requests import RequestHandler
 from rtsp_filter.proxy.session import Host, Session
 from rtsp_filter.proxy.sockets import plain_address, watch_peer
+from rtsp_filter.proxy.upstream import UpstreamError
 from rtsp_filter.rtsp import (
+    RTSPURL,
     InterleavedChunk,
     LowerTransport,
     Parser,
@@ -25,9 +27,13 @@ from rtsp_filter.rtsp import (
     RTSPError,
     RTSPParseError,
     StatusCode,
+    URLError,
     respond,
     response_for,
 )
+
+# What is no URL is logged up to here.
+MAX_LOGGED_URL = 200
 
 log = structlog.get_logger()
 
@@ -181,7 +187,13 @@ class ClientConnection(asyncio.Protocol):
             return await self._handler.handle(request)
         except RTSPError as error:
             log.info(
-                "request refused", client=self.address, method=request.method, status=int(error.status), why=str(error)
+                "request refused",
+                client=self.address,
+                method=request.method,
+                url=_without_password(request.url),
+                status=int(error.status),
+                why=str(error),
+                **({"camera": error.camera} if isinstance(error, UpstreamError) and error.camera else {}),
             )
             return _refusal(respond(request, error.status), error)
         except Exception:
@@ -225,6 +237,13 @@ class ClientConnection(asyncio.Protocol):
         self._closing = True
         if self._transport is not None:
             self._transport.abort()
+
+
+def _without_password(url: str) -> str:
+    try:
+        return str(RTSPURL.parse(url).without_userinfo())
+    except URLError:
+        return url[:MAX_LOGGED_URL]
 
 
 def _refusal(response: Response, error: RTSPError) -> Response:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import structlog
+
 from mesh.model import BackendTransport
 from rtsp_filter.proxy import transport
 from rtsp_filter.proxy.forwarding import client_response, request_headers
@@ -40,6 +42,8 @@ _NO_ROUTE_STATUS = {
     NoRouteKind.NO_ENDPOINT: StatusCode.SERVICE_UNAVAILABLE,
 }
 _REDIRECTS = range(300, 400)
+
+log = structlog.get_logger()
 
 
 class RequestHandler:
@@ -91,6 +95,13 @@ class RequestHandler:
             if response.status in _REDIRECTS:
                 raise UpstreamError(f"the camera redirects ({response.status} {response.reason}); set its new address")
             if response.status != StatusCode.OK:
+                log.info(
+                    "the camera refused",
+                    client=self._client.address,
+                    url=str(url),
+                    camera=upstream_url,
+                    status=response.status,
+                )
                 described.upstream.close()
                 return client_response(request, response, described.presentation, [])
             described.presentation, body = describe(

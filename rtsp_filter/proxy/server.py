@@ -6,7 +6,6 @@ import asyncio
 import random
 import socket
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -40,7 +39,7 @@ class Listen:
 class ProxySettings:
     """`control_plane` is host:port; `node_id` tells this proxy from others at the control plane."""
 
-    listen: Sequence[Listen]
+    listen: Listen
     control_plane: str
     node_id: str
     limits: ProxyLimits = field(default_factory=ProxyLimits)
@@ -75,33 +74,30 @@ class RTSPProxy:
 
     async def run(self) -> None:
         """Serve until cancelled; then end every session in order."""
+        sock = _bind(self.settings.listen)
+        self.port = sock.getsockname()[1]
         async with asyncio.TaskGroup() as tasks:
             streams = [
                 tasks.create_task(self._xds.run(), name="xDS client"),
                 tasks.create_task(self.relays.run(), name="relay client"),
             ]
             try:
-                await self._listen()
+                await self._accept(sock)
             finally:
                 await self._end_all()
                 for stream in streams:
                     stream.cancel()
 
-    async def _listen(self) -> None:
+    async def _accept(self, sock: socket.socket) -> None:
         """Accept connections until cancelled."""
         loop = asyncio.get_running_loop()
-        servers: list[asyncio.Server] = []
+        server = await loop.create_server(lambda: ClientConnection(self), sock=sock, backlog=_BACKLOG)
+        log.info("RTSP proxy listens", address=self.settings.listen.address, port=self.port)
+        self.listening.set()
         try:
-            for listen in self.settings.listen:
-                sock = _bind(listen.address, listen.port or self.port)
-                servers.append(await loop.create_server(lambda: ClientConnection(self), sock=sock, backlog=_BACKLOG))
-                self.port = sock.getsockname()[1]
-                log.info("RTSP proxy listens", rtsp=f"{listen.address}:{self.port}")
-            self.listening.set()
             await loop.create_future()
         finally:
-            for server in servers:
-                server.close()
+            server.close()
 
     def decide(self, url: RTSPURL) -> Decision | NoRoute:
         """Where a URL leads. Raises RTSPError with 503 before the control plane has said anything."""
@@ -189,7 +185,8 @@ class RTSPProxy:
         await self.relays.drain()
 
 
-def _bind(address: str, port: int) -> socket.socket:
+def _bind(listen: Listen) -> socket.socket:
     """A listening socket; "::" takes IPv4 too."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return socket.create_server((address, port), family=family, backlog=_BACKLOG, dualstack_ipv6=address == "::")
+    family = socket.AF_INET6 if ":" in listen.address else socket.AF_INET
+    address = (listen.address, listen.port)
+    return socket.create_server(address, family=family, backlog=_BACKLOG, dualstack_ipv6=listen.address == "::")

@@ -178,6 +178,7 @@ class Session:
         if response.status == StatusCode.OK and after is not self.state:
             self.state = after
             self._report()
+            log.info(f"session is {after.value.lower()}", **self._identity())
         return client_response(request, response, self.presentation, [self.header])
 
     async def teardown(self, request: Request) -> Response:
@@ -198,7 +199,7 @@ class Session:
         if self.ended:
             return
         self.ended = True
-        log.info("session ended", session=self.id, reason=reason, client=self.client_address)
+        log.info("session ended", **self._identity(), reason=reason, seconds=round(time.time() - self._started, 1))
         if close_client and self.client is not None:
             self.client.end(reason)
         self.upstream.on_closed = self.upstream.on_media = None
@@ -287,6 +288,16 @@ class Session:
 
     def _camera_gone(self, reason: str) -> None:
         self.host.session_over(self, reason)
+
+    def _identity(self) -> dict[str, str]:
+        """What a log line says of the session."""
+        return {
+            "session": self.id,
+            "url": self.presentation.client_url,
+            "client": self.client_address,
+            "camera": self.presentation.upstream_url,
+            "transport": self.lower.value,
+        }
 
     def _report(self) -> None:
         endpoint = self.decision.upstream

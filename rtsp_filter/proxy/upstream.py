@@ -29,9 +29,16 @@ DEAD_PEER_SECONDS = 8
 
 
 class UpstreamError(RTSPError):
-    """The camera cannot be reached or does not answer; the status is what its client is told."""
+    """The camera cannot be reached or does not answer; the status is what its client is told.
+
+    `camera` is its host:port, for our own log: the client is not told.
+    """
 
     status = StatusCode.BAD_GATEWAY
+
+    def __init__(self, message: str, *, status: StatusCode | None = None, camera: str = "") -> None:
+        super().__init__(message, status=status)
+        self.camera = camera
 
 
 class Upstream(asyncio.Protocol):
@@ -52,6 +59,7 @@ class Upstream(asyncio.Protocol):
         self._waiting: dict[int, asyncio.Future[Response]] = {}
         self._keepalives: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = 0.0
         self._loop = asyncio.get_running_loop()
 
     @classmethod
@@ -63,10 +71,13 @@ class Upstream(asyncio.Protocol):
                 _, upstream = await loop.create_connection(cls, host, port)
         except TimeoutError:
             raise UpstreamError(
-                f"the camera did not answer within {CONNECT_TIMEOUT:.0f} s", status=StatusCode.GATEWAY_TIME_OUT
+                f"the camera did not answer within {CONNECT_TIMEOUT:.0f} s",
+                status=StatusCode.GATEWAY_TIME_OUT,
+                camera=f"{host}:{port}",
             ) from None
         except OSError as error:
-            raise UpstreamError(f"the camera cannot be reached: {error.strerror or error}") from error
+            reason = error.strerror or str(error)
+            raise UpstreamError(f"the camera cannot be reached: {reason}", camera=f"{host}:{port}") from error
         return upstream
 
     async def request(
@@ -157,10 +168,13 @@ class Upstream(asyncio.Protocol):
             self._transport.write(data)
         due = self.core.next_timer()
         if self._timer is not None:
-            if due is not None and self._timer.when() <= due:
+            if due is not None and self._wakes_at <= due:
                 return  # it will look again when it fires
             self._timer.cancel()
-        self._timer = None if due is None else self._loop.call_at(due, self._timer_fired)
+            self._timer = None
+        if due is not None:
+            self._wakes_at = due
+            self._timer = self._loop.call_at(due, self._timer_fired)
 
     def _timer_fired(self) -> None:
         self._timer = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import resource
 import sys
@@ -25,6 +26,10 @@ _FIRST_RESTART_DELAY = 0.1
 _LAST_RESTART_DELAY = 5.0
 # Envoy ends within a second of SIGTERM; one that does not is killed.
 _STOP_SECONDS = 3.0
+# Envoy tries its control plane again every second, and says so each time. Lines that begin alike are repeats.
+_REPEAT_SECONDS = 30.0
+_GIST = 60
+_MAX_GISTS = 256
 # A longer log line is cut: a configuration echoed in an error can be megabytes.
 _MAX_LOG_LINE = 4096
 
@@ -88,25 +93,32 @@ class EnvoyProcess:
         log.info("envoy started", pid=process.pid, workers=self._workers)
         try:
             assert process.stderr is not None
-            await _pass_log(process.stderr)
+            await self._pass_log(process.stderr)
             return await process.wait()
         finally:
             self.pid = None
             await _end(process)
 
-
-async def _pass_log(stream: asyncio.StreamReader) -> None:
-    """Each line of Envoy's log as an event of ours."""
-    while True:
-        try:
-            line = await stream.readline()
-        except ValueError:  # over the limit: the reader has dropped it
-            continue
-        if not line:
-            return
-        level, _, message = line.decode(errors="replace").rstrip().partition(" ")
-        emit = log.error if level in ("error", "critical") else log.warning
-        emit("envoy says", message=message or level)
+    async def _pass_log(self, stream: asyncio.StreamReader) -> None:
+        """Each line of Envoy's log as an event of ours; what it goes on repeating is told now and then."""
+        told: dict[str, float] = {}
+        while True:
+            try:
+                line = await stream.readline()
+            except ValueError:  # over the limit: the reader has dropped it
+                continue
+            if not line:
+                return
+            level, _, message = line.decode(errors="replace").rstrip().partition(" ")
+            gist = message[:_GIST]
+            now = time.monotonic()
+            if now - told.get(gist, -math.inf) < _REPEAT_SECONDS:
+                continue
+            if len(told) >= _MAX_GISTS:
+                told.clear()
+            told[gist] = now
+            emit = log.error if level in ("error", "critical") else log.warning
+            emit("envoy says", message=message or level, control_plane=f"{self._xds.address}:{self._xds.port}")
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -123,6 +123,7 @@ class RelayRegistry:
         self._pending: dict[str, None] = {}  # opens with a deadline, earliest first: all wait equally long
         self._lost: dict[str, float] = {}  # proxies that went away, and until when their relays are kept
         self._departed: list[str] = []
+        self._refusals: dict[int, str] = {}  # by slot, in the media proxy's words
         self._grants: dict[str, set[int]] = {}  # by proxies that are connected
         self._settle_at: float | None = now + settle_time if settle_time > 0 else None
 
@@ -162,7 +163,7 @@ class RelayRegistry:
             return
         self._pending[relay.relay_id] = None
         if relay.slot is not None:
-            self._use_grant(replace(relay, state=RelayState.OPENING, deadline=now + OPEN_TIMEOUT), relay.slot)
+            self._use_grant(replace(relay, state=RelayState.OPENING, deadline=now + OPEN_TIMEOUT), relay.slot, now)
             self._grant(relay.owner, now)
             return
         self.relays[relay.relay_id] = replace(relay, state=RelayState.WAITING, deadline=now + OPEN_TIMEOUT)
@@ -195,11 +196,17 @@ class RelayRegistry:
 
     def slot_rejected(self, slot: int, message: str, now: float) -> None:
         """The media proxy refused something of this slot: it is of no use until the proxy starts anew."""
+        self._refusals[slot] = message
         relay_id = self._by_slot.get(slot)
         if relay_id is not None and relay_id in self._pending:
-            relay = self.relays[relay_id]
-            self._release(relay, REST_AFTER_LOSS, now)
-            self._fail(relay, FailureReason.MEDIA_PROXY_UNAVAILABLE, f"the media proxy refused slot {slot}: {message}")
+            self._fail_refused(self.relays[relay_id], slot, now)
+        else:
+            self.pool.refuse(slot)
+
+    def media_proxy_renewed(self) -> None:
+        """A media proxy has started: what an earlier one refused may be tried again."""
+        self._refusals.clear()
+        self.pool.restore()
 
     def postpone_settling(self, until: float) -> None:
         """Settle no earlier than `until`: the media proxy has not yet said what it has."""
@@ -272,10 +279,18 @@ class RelayRegistry:
             grants.update(added)
             self.messages.append((owner, Granted(slots=tuple(added))))
 
-    def _use_grant(self, relay: Relay, slot: int) -> None:
+    def _use_grant(self, relay: Relay, slot: int, now: float) -> None:
         self._grants[relay.owner].discard(slot)
         self.pool.open(slot)
         self._occupy(relay, slot)
+        if slot in self._refusals:
+            self._fail_refused(relay, slot, now)
+
+    def _fail_refused(self, relay: Relay, slot: int, now: float) -> None:
+        self._release(relay, REST_AFTER_STOP, now)
+        self.pool.refuse(slot)
+        reason = f"the media proxy refused slot {slot}: {self._refusals[slot]}"
+        self._fail(relay, FailureReason.MEDIA_PROXY_UNAVAILABLE, reason)
 
     def _end_grants(self, owner: str) -> None:
         for slot in self._grants.pop(owner, ()):

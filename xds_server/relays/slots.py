@@ -77,6 +77,7 @@ class SlotState(Enum):
     GRANTED = "granted"  # an RTSP proxy may open it without asking
     OPEN = "open"
     RESTING = "resting"
+    REFUSED = "refused"  # the media proxy could not take it: another program has one of its ports
 
 
 class SlotPool:
@@ -133,7 +134,7 @@ class SlotPool:
         self._set(slot, SlotState.OPEN)
 
     def give_back(self, slot: int) -> None:
-        """A granted slot was not used, so nobody sends to it: it is free at once."""
+        """A slot that was granted or refused was not used, so nobody sends to it: it is free at once."""
         self._set(slot, SlotState.FREE)
         heapq.heappush(self._free, slot)
 
@@ -145,22 +146,29 @@ class SlotPool:
             self._grow_to(slot + 1)
         if self._states[slot] in (SlotState.OPEN, SlotState.GRANTED):
             return False
+        self._forget(slot)
         self._set(slot, SlotState.OPEN)
-        self._free = [other for other in self._free if other != slot]
-        heapq.heapify(self._free)
-        self._resting = [(until, other) for until, other in self._resting if other != slot]
-        heapq.heapify(self._resting)
         return True
 
     def rest(self, slot: int, *, until: float) -> None:
         """`slot` is no longer open, or was never safe: it becomes free at `until`."""
         if slot >= self.size:
             self._grow_to(slot + 1)
-        if self._states[slot] is SlotState.FREE:
-            self._free.remove(slot)
-            heapq.heapify(self._free)
+        self._forget(slot)
         self._set(slot, SlotState.RESTING)
         heapq.heappush(self._resting, (until, slot))
+
+    def refuse(self, slot: int) -> None:
+        """Nobody gets `slot` until `restore`. One that is in use or granted stays so."""
+        if self._states[slot] in (SlotState.FREE, SlotState.RESTING):
+            self._forget(slot)
+            self._set(slot, SlotState.REFUSED)
+
+    def restore(self) -> None:
+        """Refused slots may be tried again: the media proxy is a new one."""
+        for slot, state in enumerate(self._states):
+            if state is SlotState.REFUSED:
+                self.give_back(slot)
 
     def tick(self, now: float) -> None:
         """Free what has rested; give up what has long been too many."""
@@ -180,6 +188,13 @@ class SlotPool:
         if self._ample_since is not None:
             times.append(self._ample_since + SHRINK_AFTER)
         return min(times, default=None)
+
+    def _forget(self, slot: int) -> None:
+        """Take `slot` out of the heaps."""
+        self._free = [other for other in self._free if other != slot]
+        heapq.heapify(self._free)
+        self._resting = [(until, other) for until, other in self._resting if other != slot]
+        heapq.heapify(self._resting)
 
     def _set(self, slot: int, state: SlotState) -> None:
         self._counts[self._states[slot]] -= 1

@@ -184,6 +184,27 @@ def test_what_the_media_proxy_refuses_fails_with_its_own_words() -> None:
     assert "cannot bind" in failed.message
 
 
+def test_a_slot_that_the_media_proxy_could_not_take_is_given_to_nobody_until_it_starts_anew() -> None:
+    mesh = Mesh(capacity=2)
+    mesh.registry.slot_rejected(0, "cannot bind", 0.0)
+    mesh.registry.open(relay("a"), 0.0)
+    assert mesh.told() == [("proxy", Allocated(relay_id="a", slot=1))]
+    mesh.registry.media_proxy_renewed()
+    mesh.registry.open(relay("b"), 0.0)
+    assert mesh.told() == [("proxy", Allocated(relay_id="b", slot=0))]
+
+
+def test_a_granted_slot_that_was_refused_meanwhile_fails_at_once_and_says_why() -> None:
+    mesh = Mesh(capacity=100)
+    mesh.registry.state("proxy", {}, 0.0)
+    slot = granted(mesh)[0]
+    mesh.registry.slot_rejected(slot, "cannot bind", 0.0)
+    mesh.registry.open(replace(relay("a"), slot=slot), 0.0)
+    [failed] = [message for _, message in mesh.told() if isinstance(message, Failed)]
+    assert "cannot bind" in failed.message
+    assert mesh.registry.pool.state(slot) is SlotState.REFUSED
+
+
 @pytest.mark.parametrize(("stopped", "rest"), [(True, REST_AFTER_STOP), (False, REST_AFTER_LOSS)])
 def test_a_slot_rests_longer_when_its_sender_may_still_send(stopped: bool, rest: float) -> None:
     mesh = Mesh(capacity=1)

@@ -87,6 +87,26 @@ def test_a_claim_takes_a_slot_that_the_pool_has_not_warmed_yet() -> None:
     assert not pool.claim(100)
 
 
+def test_a_refused_slot_is_nobodys_until_the_media_proxy_is_a_new_one() -> None:
+    pool = SlotPool(2, now=0.0)
+    pool.refuse(0)
+    assert pool.take(0.0) == 1
+    assert pool.take(0.0) is None
+    assert pool.count(SlotState.REFUSED) == 1
+    pool.restore()
+    assert pool.take(0.0) == 0
+
+
+def test_a_refusal_takes_a_slot_from_nobody() -> None:
+    pool = SlotPool(2, now=0.0)
+    opened, granted = pool.take(0.0), pool.take(0.0, SlotState.GRANTED)
+    for slot in (opened, granted):
+        assert slot is not None
+        state = pool.state(slot)
+        pool.refuse(slot)
+        assert pool.state(slot) is state
+
+
 class SlotsAreNobodysTwice(RuleBasedStateMachine):
     """Whatever is taken, claimed and released: a slot has one owner, and rests when it should."""
 
