@@ -251,7 +251,7 @@ class RelayRegistry:
 
     def _late(self) -> str:
         if not self.settled:
-            return "the control plane has just started and still waits for its proxies; try again"
+            return "the control plane has just started and waits for its proxies; is Envoy running and connected?"
         return f"the media proxy did not acknowledge within {OPEN_TIMEOUT:.0f} s; is Envoy running and connected?"
 
     def _allocate(self, relay_id: str, now: float) -> None:
