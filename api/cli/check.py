@@ -10,24 +10,37 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add this command."""
-    app.command(epilog="In a folder of documents, before it goes live: msm check -f mesh/")(check)
+    app.command(epilog="A folder of documents, before it goes live: msm check mesh/")(check)
 
 
 def check(
-    files: Annotated[list[Path], typer.Option("-f", "--file", help="A file or folder of documents; repeatable.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE...", help="Files or folders of documents.", show_default=False)
+    ] = None,
+    files: Annotated[
+        list[Path] | None, typer.Option("-f", "--file", help="The same, as msm up takes them; repeatable.")
+    ] = None,
 ) -> None:
     """Validate documents without running anything.
 
-    Prints every mistake with its file, line and field. The exit code is 0 when a mesh can be made of them, 1 when not.
+    Prints every mistake with its file, line and field. The exit code is 0 when a mesh can be made of them, 1 when not,
+    also because there is nothing in them.
     """
     from api.cli.output import fail
     from mesh.documents import DocumentErrors
     from xds_server.sources import load
 
+    given = [*(paths or ()), *(files or ())]
+    if not given:
+        raise typer.BadParameter("name a file or folder", param_hint="FILE...")
     try:
-        part = load(files)
+        part = load(given)
     except DocumentErrors as errors:
         fail(str(errors))
+    if not part.routes and not part.backends:
+        fail(
+            f"there is no route and no backend in {', '.join(map(str, given))} (in folders, *.yaml and *.yml are read)"
+        )
     typer.echo(f"good: {_count(len(part.routes), 'route')}, {_count(len(part.backends), 'backend')}")
 
 

@@ -7,7 +7,8 @@
 from mesh.documents.backend import DEFAULT_RTSP_PORT, Backend
 from mesh.documents.compile import compile_documents
 from mesh.documents.kubernetes import EndpointSlice, Service
-from mesh.documents.loading import Document, Documents, load_documents
+from mesh.documents.loaded import Document, Documents
+from mesh.documents.loading import load_documents
 from mesh.documents.problems import DocumentErrors, DocumentProblem
 from mesh.documents.route_option import RouteOptionError, route_option, route_options
 from mesh.documents.rtsp_route import RTSPRoute

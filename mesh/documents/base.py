@@ -47,8 +47,13 @@ def check_address(value: str) -> str:
 
 def _check_host_name(value: str) -> None:
     labels = value.split(".")
+    if "/" in value:
+        raise ValueError(
+            f'"{value}" is not a host name or IP address; what else is in a URL has fields of its own: "port", "path"'
+        )
     if ":" in value:
-        raise ValueError(f'"{value}" is not an IPv6 address; a port belongs in the field "port"')
+        wanted = "an IPv6 address" if value.count(":") > 1 else "a host name or IP address"
+        raise ValueError(f'"{value}" is not {wanted}; a port belongs in the field "port"')
     if len(value) > _MAX_HOST_LENGTH or not all(_HOST_LABEL.fullmatch(label) for label in labels):
         raise ValueError(f'"{value}" is neither an IP address nor a host name')
     if labels[-1].isdigit():

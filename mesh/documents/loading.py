@@ -1,25 +1,25 @@
 """YAML text → documents, or all that is wrong with it.
 
 A file may hold many documents. Every problem of every file is found in one pass and has its file, line, object and
-field. References between documents are the business of `compile`.
+field. Where there are problems, references are looked at too, as far as what they refer to can be told: one that may
+lead to a document with a mistake is no mistake of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
-from mesh.documents.backend import Backend
 from mesh.documents.base import DocumentModel
 from mesh.documents.checks import check_document
-from mesh.documents.kubernetes import EndpointSlice, Service
+from mesh.documents.loaded import KINDS, Document, Documents, Loaded, Origin, document_label
 from mesh.documents.messages import explain_validation, suggestion
-from mesh.documents.problems import DocumentErrors, DocumentProblem, FieldPath, field_text
-from mesh.documents.rtsp_route import RTSPRoute
+from mesh.documents.problems import DocumentErrors, DocumentProblem, field_text
+from mesh.documents.references import dangling_references
 from mesh.documents.yaml_nodes import Node, YamlDocument, YamlError, parse_yaml
+from mesh.model import ObjectName
 
 # Ten thousand routes with their backends fit into one file.
 MAX_FILE_CHARACTERS = 8 * 1024 * 1024
@@ -27,66 +27,6 @@ MAX_FILE_CHARACTERS = 8 * 1024 * 1024
 MAX_DOCUMENTS = 50_000
 # Enough to repair; a wrong file (a video, a log) must not flood the terminal.
 MAX_PROBLEMS = 200
-
-Document = RTSPRoute | Backend | Service | EndpointSlice
-KINDS: tuple[type[Document], ...] = (RTSPRoute, Backend, Service, EndpointSlice)
-
-T = TypeVar("T", bound=Document)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Where a document was written: a file and its text, or only a name of the place ("command line")."""
-
-    file: str
-    root: Node | None = None
-
-    def line(self, path: FieldPath = ()) -> int | None:
-        """The line of the field at `path`, counted from 1, if there is a text."""
-        return self.root.line_of(path) if self.root is not None else None
-
-    def __str__(self) -> str:
-        return self.file if self.root is None else f"{self.file}:{self.root.line}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded(Generic[T]):
-    """A valid document and where it came from."""
-
-    document: T
-    origin: Origin
-
-    def problem(self, path: FieldPath, message: str) -> DocumentProblem:
-        """A problem of this document."""
-        return DocumentProblem(
-            file=self.origin.file,
-            line=self.origin.line(path),
-            document=document_label(self.document),
-            field=field_text(path),
-            message=message,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Documents:
-    """Valid documents of all kinds, each object once."""
-
-    loaded: tuple[Loaded[Any], ...] = ()
-
-    def of_kind(self, kind: type[T]) -> tuple[Loaded[T], ...]:
-        """The documents of one kind, in the order in which they were read."""
-        return tuple(item for item in self.loaded if isinstance(item.document, kind))
-
-    @staticmethod
-    def of(documents: Iterable[Document], *, place: str) -> Documents:
-        """Documents that were not read from a file; `place` says where they come from."""
-        origin = Origin(file=place)
-        return Documents(tuple(Loaded(document=document, origin=origin) for document in documents))
-
-
-def document_label(document: Document) -> str:
-    """Kind and name, as in "RTSPRoute default/lobby"."""
-    return f"{document.kind} {document.metadata.namespace}/{document.metadata.name}"
 
 
 def load_documents(sources: Iterable[tuple[str, str]]) -> Documents:
@@ -99,14 +39,18 @@ def load_documents(sources: Iterable[tuple[str, str]]) -> Documents:
 
 class _Loader:
     def __init__(self) -> None:
+        self._files: dict[str, int] = {}
         self._loaded: list[Loaded[Any]] = []
         self._problems: list[DocumentProblem] = []
         self._seen: dict[str, Origin] = {}
         self._count = 0
+        self._damaged: set[ObjectName] = set()
+        self._nameless = False
 
     def read(self, file: str, text: str) -> None:
+        self._files.setdefault(file, len(self._files))
         if len(text) > MAX_FILE_CHARACTERS:
-            self._report(file, f"larger than {MAX_FILE_CHARACTERS} characters")
+            self._break_off(file, f"larger than {MAX_FILE_CHARACTERS} characters")
             return
         try:
             for document in parse_yaml(text):
@@ -115,17 +59,29 @@ class _Loader:
                     raise YamlError(f"more than {MAX_DOCUMENTS} documents", document.root.line)
                 self._read_document(Origin(file=file, root=document.root), document)
         except YamlError as error:
-            self._report(file, error.message, line=error.line)
+            self._break_off(file, error.message, line=error.line)
 
     def finish(self) -> Documents:
-        if self._problems:
-            raise DocumentErrors(_limited(self._problems))
-        return Documents(tuple(self._loaded))
+        documents = Documents(tuple(self._loaded))
+        if not self._problems:
+            return documents
+        if not self._nameless:
+            self._problems += dangling_references(documents, spared=frozenset(self._damaged))
+        raise DocumentErrors(_limited(sorted(self._problems, key=self._place)))
+
+    def _place(self, problem: DocumentProblem) -> tuple[int, int]:
+        return self._files[problem.file], problem.line or 0
 
     def _report(self, file: str, message: str, **place: Any) -> None:
         self._problems.append(DocumentProblem(file=file, message=message, **place))
 
+    def _break_off(self, file: str, message: str, **place: Any) -> None:
+        """What follows in the file is not known, so neither is what it is called."""
+        self._report(file, message, **place)
+        self._nameless = True
+
     def _read_document(self, origin: Origin, document: YamlDocument) -> None:
+        before = len(self._problems)
         label = _raw_label(document.root, self._count)
         for duplicate in document.duplicates:
             message = f"this key is already on line {duplicate.first_line}"
@@ -133,23 +89,37 @@ class _Loader:
         kind = _kind_of(document.root)
         if isinstance(kind, str):
             self._report(origin.file, kind, line=document.root.line, document=label)
+            value = None
         else:
-            self._validate(kind, origin, document.root, label)
+            value = self._validate(kind, origin, document.root, label)
+        if value is not None and len(self._problems) == before:
+            self._loaded.append(Loaded(document=value, origin=origin))
+        else:
+            self._set_aside(document.root, self._problems[before:])
 
-    def _validate(self, kind: type[Document], origin: Origin, root: Node, label: str) -> None:
+    def _validate(self, kind: type[Document], origin: Origin, root: Node, label: str) -> Document | None:
+        """The document; None when it cannot be made. Reports what is wrong with it."""
         try:
             value = kind.model_validate(root.plain(), by_alias=True, by_name=False)
         except ValidationError as error:
             found = [(root.line_of(path), path, message) for path, message in explain_validation(error, kind)]
             for line, path, message in sorted(found, key=lambda item: item[0]):
                 self._report(origin.file, message, line=line, document=label, field=field_text(path))
-            return
+            return None
         loaded = Loaded(document=value, origin=origin)
         self._problems += [loaded.problem(path, message) for path, message in check_document(value)]
         first = self._seen.setdefault(document_label(value), origin)
         if first is not origin:
             self._problems.append(loaded.problem((), f"already defined at {first}"))
-        self._loaded.append(loaded)
+        return value
+
+    def _set_aside(self, root: Node, problems: Sequence[DocumentProblem]) -> None:
+        """Keep the name of a document that has mistakes, or that there is one whose name cannot be told."""
+        name = _raw_name(root)
+        if name is None or any(problem.field.startswith("metadata") for problem in problems):
+            self._nameless = True
+        else:
+            self._damaged.add(name)
 
 
 def _limited(problems: Sequence[DocumentProblem]) -> list[DocumentProblem]:
@@ -160,15 +130,20 @@ def _limited(problems: Sequence[DocumentProblem]) -> list[DocumentProblem]:
 
 
 def _raw_label(root: Node, number: int) -> str:
-    """The name of a document that may not be valid, as far as it can be told."""
-    kind = root.get("kind")
+    """What to call a document that may not be valid, as far as it can be told."""
+    kind, name = root.get("kind"), _raw_name(root)
     if not isinstance(kind, str):
         return f"document {number}"
+    return kind if name is None else f"{kind} {name}"
+
+
+def _raw_name(root: Node) -> ObjectName | None:
+    """The name of a document that may not be valid; None if it has none."""
     entry = root.content.get("metadata") if isinstance(root.content, dict) else None
     name = entry.node.get("name") if entry is not None else None
     if entry is None or not isinstance(name, str):
-        return kind
-    return f"{kind} {entry.node.get('namespace') or 'default'}/{name}"
+        return None
+    return ObjectName(str(entry.node.get("namespace") or "default"), name)
 
 
 def _kind_of(root: Node) -> type[Document] | str:

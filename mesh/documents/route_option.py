@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from mesh.documents.backend import DEFAULT_RTSP_PORT, Backend, BackendEndpoint, BackendSpec
 from mesh.documents.base import ObjectMeta
 from mesh.documents.checks import check_document
-from mesh.documents.loading import Documents
+from mesh.documents.loaded import Documents
 from mesh.documents.messages import explain_validation
 from mesh.documents.rtsp_route import (
     BackendKind,

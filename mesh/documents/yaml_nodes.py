@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import StringIO
+from itertools import islice
 from typing import Any
 
 import yaml
@@ -109,10 +111,18 @@ def parse_yaml(text: str) -> Iterator[YamlDocument]:
         yield from _Builder(yaml.parse(text, Loader=_LOADER)).documents()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise YamlError(f"not YAML: {error.problem or error.context}", mark.line + 1 if mark else 1) from error
+        line = mark.line if mark else 0
+        raise YamlError(f"not YAML: {_tab(text, line) or error.problem or error.context}", line + 1) from error
     except yaml.YAMLError as error:
         reason = getattr(error, "reason", None) or str(error)
         raise YamlError(f"not YAML: {reason}", 1) from error
+
+
+def _tab(text: str, number: int) -> str | None:
+    """What is wrong with a line that cannot be read, if it is a tab; parsers say that in riddles."""
+    line = next(islice(StringIO(text), number, None), "")
+    indentation = line[: len(line) - len(line.lstrip())]
+    return "a tab in the indentation; YAML allows only spaces there" if "\t" in indentation else None
 
 
 @dataclass(slots=True)

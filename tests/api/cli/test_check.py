@@ -54,5 +54,23 @@ def test_a_file_that_is_not_there_is_a_mistake(tmp_path):
     assert (result.exit_code, result.stderr) == (1, f"{tmp_path / 'none.yaml'}: there is no such file or folder\n")
 
 
+def test_files_are_arguments_too(tmp_path):
+    route, backends = DOCUMENTS.split("---", 1)
+    paths = [tmp_path / "route.yaml", tmp_path / "backends.yaml"]
+    for path, text in zip(paths, (route, backends), strict=True):
+        path.write_text(text)
+    assert check(*paths).output == "good: 1 route, 2 backends\n"
+    assert check(paths[0], "-f", paths[1]).exit_code == 0
+
+
+def test_nothing_to_check_is_a_mistake(tmp_path):
+    empty = tmp_path / "empty.yaml"
+    empty.write_text("# nothing yet\n")
+    for path in (empty, tmp_path):
+        result = check(path)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert f"there is no route and no backend in {path}" in result.stderr
+
+
 def test_no_file_is_a_wrong_call():
     assert check().exit_code == 2

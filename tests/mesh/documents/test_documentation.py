@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from mesh.documents import compile_documents, load_documents
 from mesh.documents.base import DocumentModel
-from mesh.documents.loading import KINDS
+from mesh.documents.loaded import KINDS
 from mesh.model import ObjectName, merge
 
 DOCUMENTATION = Path(__file__).parents[3] / "docs" / "documents.md"

@@ -129,6 +129,9 @@ def test_a_document_of_no_known_kind_is_refused(text: str, expected: str) -> Non
         ("192.0.2.10", "192.0.2.300", 'spec.endpoints[0].address: "192.0.2.300" is not an IPv4 address'),
         ("192.0.2.10", "'2001:db8::g'", '"2001:db8::g" is not an IPv6 address'),
         ("192.0.2.10", "'cam:554'", 'a port belongs in the field "port"'),
+        ("192.0.2.10", "'cam:554'", '"cam:554" is not a host name or IP address'),
+        ("192.0.2.10", "'rtsp://cam/live'", 'what else is in a URL has fields of its own: "port", "path"'),
+        ("192.0.2.10", "cam/live", '"cam/live" is not a host name or IP address'),
         ("192.0.2.10", "'fe80::1%eth0'", "zone"),
         ("192.0.2.10", "a..b", '"a..b" is neither an IP address nor a host name'),
         ("192.0.2.10", "x, port: 65536", "spec.endpoints[0].port: must be at most 65535"),
@@ -236,6 +239,32 @@ def test_an_object_written_twice_names_both_places() -> None:
 def test_a_key_written_twice_is_refused() -> None:
     text = BACKEND.replace("kind: Backend", "kind: Backend\nmetadata: {name: other}")
     assert _problems(text) == ["0.yaml:4: Backend default/other: metadata: this key is already on line 3"]
+
+
+def test_a_reference_to_nothing_is_told_beside_the_mistakes_of_other_documents_in_their_order() -> None:
+    lost = ROUTE.replace("metadata: {name: lobby}", "metadata: {name: yard}").replace("name: lobby}", "name: loby}")
+    bad = BACKEND.replace("lobby", "door").replace("192.0.2.10", "192.0.2.300")
+    assert _problems(lost, f"{BACKEND}---\n{bad}") == [
+        "0.yaml:9: RTSPRoute default/yard: spec.rules[0].backendRefs[0].name: there is no Backend default/loby"
+        ' (did you mean "default/lobby"?)',
+        '1.yaml:12: Backend default/door: spec.endpoints[0].address: "192.0.2.300" is not an IPv4 address',
+    ]
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        BACKEND.replace("192.0.2.10", "192.0.2.300"),
+        BACKEND.replace("kind: Backend", "kind: Backand"),
+        BACKEND.replace("name: lobby", "name: Lobby"),
+        BACKEND.replace("name: lobby", "nmae: lobby"),
+        BACKEND.replace("metadata: {name: lobby}\n", ""),
+        BACKEND.replace("spec:", "\tspec:"),
+        f"- a list\n---\n{BACKEND.replace('lobby', 'other')}",
+    ],
+)
+def test_a_reference_to_what_may_be_a_damaged_document_is_no_mistake_of_its_own(damaged: str) -> None:
+    assert all("there is no Backend" not in problem for problem in _problems(ROUTE, damaged))
 
 
 def test_kubernetes_objects_are_taken_as_a_cluster_prints_them() -> None:

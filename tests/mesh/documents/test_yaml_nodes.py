@@ -115,3 +115,10 @@ def test_any_text_gives_values_or_our_error(text: str) -> None:
         _plain(text)
     except YamlError as error:
         assert error.line >= 1
+
+
+@pytest.mark.parametrize(("text", "line"), [("a:\n\tb: 1\n", 2), ("a:\n  b: 1\n \tc: 2\n", 3), ("\ta: 1\n", 1)])
+def test_a_tab_in_the_indentation_is_named(text: str, line: int) -> None:
+    with pytest.raises(yaml_nodes.YamlError, match="a tab in the indentation; YAML allows only spaces there") as caught:
+        list(yaml_nodes.parse_yaml(text))
+    assert caught.value.line == line

@@ -1,0 +1,87 @@
+"""References between documents: what refers to nothing, with its file, line and field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Set
+
+from mesh.documents.backend import Backend
+from mesh.documents.kubernetes import SERVICE_NAME_LABEL, EndpointSlice, Protocol, Service, ServicePort
+from mesh.documents.loaded import Documents, Loaded, object_name
+from mesh.documents.messages import suggestion
+from mesh.documents.problems import DocumentProblem, FieldPath
+from mesh.documents.rtsp_route import BackendKind, BackendRef, RTSPRoute
+from mesh.model import ObjectName
+
+
+def dangling_references(documents: Documents, *, spared: Set[ObjectName] = frozenset()) -> Iterator[DocumentProblem]:
+    """Every reference to an object or port that is not among the documents.
+
+    References to the names in `spared` are taken for good, whatever their kind: of an object with mistakes there is no
+    more to say.
+    """
+    checker = _Checker(documents, spared)
+    for loaded in documents.of_kind(EndpointSlice):
+        yield from checker.endpoint_slice(loaded)
+    for route in documents.of_kind(RTSPRoute):
+        yield from checker.route(route)
+
+
+class _Checker:
+    def __init__(self, documents: Documents, spared: Set[ObjectName]) -> None:
+        self._backends = {object_name(item.document) for item in documents.of_kind(Backend)}
+        self._services = {object_name(item.document): item.document for item in documents.of_kind(Service)}
+        self._spared = spared
+
+    def endpoint_slice(self, loaded: Loaded[EndpointSlice]) -> Iterator[DocumentProblem]:
+        """The Service whose servers a slice has."""
+        metadata = loaded.document.metadata
+        service = metadata.labels.get(SERVICE_NAME_LABEL)
+        if service is None:
+            return
+        name = ObjectName(metadata.namespace, service)
+        if name not in self._services and name not in self._spared:
+            path = ("metadata", "labels", SERVICE_NAME_LABEL)
+            yield loaded.problem(path, f"there is no Service {name}{_near(name, self._services)}")
+
+    def route(self, loaded: Loaded[RTSPRoute]) -> Iterator[DocumentProblem]:
+        """The backends of every rule."""
+        for index, rule in enumerate(loaded.document.spec.rules):
+            for position, ref in enumerate(rule.backend_refs):
+                name = ObjectName(ref.namespace or loaded.document.metadata.namespace, ref.name)
+                at = ("spec", "rules", index, "backendRefs", position)
+                fault = None if name in self._spared else self._fault(ref, name, at)
+                if fault is not None:
+                    yield loaded.problem(*fault)
+
+    def _fault(self, ref: BackendRef, name: ObjectName, at: FieldPath) -> tuple[FieldPath, str] | None:
+        """The field that refers to nothing, and why it does."""
+        if ref.kind is BackendKind.BACKEND:
+            return None if name in self._backends else ((*at, "name"), self._no_backend(name))
+        service = self._services.get(name)
+        if service is None:
+            return (*at, "name"), self._no_service(name)
+        reason = _port_fault(name, service.spec.ports, ref.port)
+        return None if reason is None else ((*at, "port"), reason)
+
+    def _no_backend(self, name: ObjectName) -> str:
+        hint = " (there is a Service of that name)" if name in self._services else _near(name, self._backends)
+        return f"there is no Backend {name}{hint}"
+
+    def _no_service(self, name: ObjectName) -> str:
+        backend = name in self._backends
+        hint = " (there is a Backend: say kind: Backend)" if backend else _near(name, self._services)
+        return f"there is no Service {name}{hint}"
+
+
+def _near(name: ObjectName, known: Iterable[ObjectName]) -> str:
+    return suggestion(str(name), map(str, known))
+
+
+def _port_fault(name: ObjectName, ports: tuple[ServicePort, ...], wanted: int | None) -> str | None:
+    numbers = {port.port for port in ports}
+    if wanted not in numbers:
+        known = ", ".join(map(str, sorted(numbers))) or "none"
+        return f"Service {name} has no port {wanted}; its ports: {known}"
+    if not any(port.port == wanted and port.protocol is Protocol.TCP for port in ports):
+        return f"port {wanted} of Service {name} is not TCP, which RTSP needs"
+    return None
