@@ -247,7 +247,7 @@ def test_a_reference_to_nothing_is_told_beside_the_mistakes_of_other_documents_i
     assert _problems(lost, f"{BACKEND}---\n{bad}") == [
         "0.yaml:9: RTSPRoute default/yard: spec.rules[0].backendRefs[0].name: there is no Backend default/loby"
         ' (did you mean "default/lobby"?)',
-        '1.yaml:12: Backend default/door: spec.endpoints[0].address: "192.0.2.300" is not an IPv4 address',
+        '1.yaml:13: Backend default/door: spec.endpoints[0].address: "192.0.2.300" is not an IPv4 address',
     ]
 
 
