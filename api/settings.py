@@ -1,16 +1,19 @@
 """Settings of a mesh: one frozen group, from options, environment and file.
 
-Options win over the environment (`MSM_RTSP=…`), which wins over the file (`--config`, YAML or TOML, the fields' own
-names), which wins over the defaults. Whatever is wrong is said with the place that it comes from.
+One name for each: the setting `media_ports` is the option `--media-ports`, the variable `MSM_MEDIA_PORTS` and the key
+`media_ports` or `media-ports` of a file (`--config`, YAML or TOML). Options win over the environment, which wins over
+the file, which wins over the defaults. Whatever is wrong is said with the place that it comes from.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,9 +23,19 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
 
 from api.addresses import HostPort, PortRange
+from mesh.documents.messages import suggestion
 from xds_server.relays.slots import SlotLayout
 
-__all__ = ["HostPort", "LogFormat", "LogLevel", "MeshSettings", "PortRange", "SettingsError", "load_settings"]
+__all__ = [
+    "HostPort",
+    "LogFormat",
+    "LogLevel",
+    "MeshSettings",
+    "PortRange",
+    "SettingsError",
+    "doubtful_variables",
+    "load_settings",
+]
 
 ENVIRONMENT_PREFIX = "MSM_"
 # More event loops than this share one machine's caches for nothing; each costs every listener once more.
@@ -32,6 +45,8 @@ MAX_WORKERS = 64
 DEFAULT_SESSION_TIMEOUT = 60
 MIN_SESSION_TIMEOUT = 5
 MAX_SESSION_TIMEOUT = 86_400
+# Kubernetes sets these for Services whose names begin with "msm".
+_OF_KUBERNETES = re.compile(r".*_(SERVICE|PORT)(_.*)?")
 # A settings file has some fifteen lines.
 MAX_FILE_BYTES = 1 << 20
 
@@ -118,7 +133,7 @@ class MeshSettings(BaseSettings):
         default=(),
         description="PATH=URL: cameras by path, with spaces between them in the environment.",
     )
-    files: Annotated[tuple[Path, ...], NoDecode, _split_on(os.pathsep)] = Field(
+    file: Annotated[tuple[Path, ...], NoDecode, _split_on(os.pathsep)] = Field(
         default=(),
         description=f'Files and folders of documents, with "{os.pathsep}" between them in the environment.',
     )
@@ -142,6 +157,11 @@ class MeshSettings(BaseSettings):
     )
     log_format: LogFormat = Field(default=LogFormat.CONSOLE, description="console for people, json for collectors.")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error.")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that `file` names."""
+        return self.file
 
     @field_validator("media_ports")
     @classmethod
@@ -174,13 +194,26 @@ def load_settings(config: Path | None = None, options: Mapping[str, object] | No
         raise SettingsError("\n".join(_sentences(error, places))) from None
 
 
+def doubtful_variables(names: Iterable[str]) -> list[str]:
+    """A sentence for each environment variable that looks like a setting, and is none."""
+    found = []
+    for name in sorted(names):
+        field = name.removeprefix(ENVIRONMENT_PREFIX).lower()
+        if not name.startswith(ENVIRONMENT_PREFIX) or field in MeshSettings.model_fields or _OF_KUBERNETES.match(name):
+            continue
+        meant = get_close_matches(field, MeshSettings.model_fields, n=1)
+        if meant:
+            found.append(f"{name}: there is no such setting (did you mean {ENVIRONMENT_PREFIX}{meant[0].upper()}?)")
+    return found
+
+
 def option_name(field: str) -> str:
     """The command-line option of a field."""
-    return {"files": "-f"}.get(field, "--" + field.replace("_", "-"))
+    return "--" + field.replace("_", "-")
 
 
 def read_settings_file(path: Path) -> dict[str, Any]:
-    """The fields of a settings file. Raises SettingsError."""
+    """The fields of a settings file, their names as in `MeshSettings`. Raises SettingsError."""
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_FILE_BYTES + 1)
@@ -194,7 +227,13 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: cannot be read: {error}") from None
     if not isinstance(content, dict | None) or not all(isinstance(key, str) for key in content or ()):
         raise SettingsError(f"{path}: a settings file is a mapping of names to values, for example rtsp: 0.0.0.0:8554")
-    return content or {}
+    fields: dict[str, Any] = {}
+    for key, value in (content or {}).items():
+        field = key.replace("-", "_")
+        if field in fields:
+            raise SettingsError(f"{path}: {field} is there twice, once with - and once with _")
+        fields[field] = value
+    return fields
 
 
 def _sentences(error: ValidationError, places: tuple[tuple[str, str], ...]) -> list[str]:
@@ -208,5 +247,6 @@ def _sentence(problem: Any, blame: Mapping[str, str]) -> str:
     name = str(problem["loc"][0])
     place = blame.get(name, name)
     if problem["type"] == "extra_forbidden":
-        return f"{place}: there is no such setting; known are {', '.join(MeshSettings.model_fields)}"
+        known = MeshSettings.model_fields
+        return f"{place}: there is no such setting{suggestion(name, known) or '; known are ' + ', '.join(known)}"
     return f"{place}: {problem['msg'].removeprefix('Value error, ')}"

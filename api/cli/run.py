@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
 _UP_HELP = """Run a whole mesh on this machine: control plane, Envoy, RTSP proxy and REST API.
 
-Every option is also a setting: in the environment (MSM_RTSP=0.0.0.0:8554) or in a file (--config msm.yaml).
+Every option is also a setting of the same name: --media-ports is MSM_MEDIA_PORTS in the environment, and media-ports
+or media_ports in a file (--config msm.yaml).
 """
 _UP_EPILOG = (
     "A camera behind the mesh: msm up --route /lobby=rtsp://192.0.2.10/stream1, then play"
@@ -35,7 +37,7 @@ MediaAddress = Annotated[
 Route = Annotated[
     list[str] | None, typer.Option(help="PATH=URL: a camera and the path under which it is shown; repeatable.")
 ]
-Files = Annotated[
+File = Annotated[
     list[Path] | None, typer.Option("-f", "--file", help="A file or folder of documents, watched; repeatable.")
 ]
 Workers = Annotated[int | None, typer.Option(help="Worker threads of Envoy. [one a processor, at most 4]")]
@@ -44,6 +46,7 @@ MediaNode = Annotated[str | None, typer.Option(help="The media proxy's name in t
 SessionTimeout = Annotated[int | None, typer.Option(help="Seconds until a silent player's session ends. [60]")]
 LogFormat = Annotated[str | None, typer.Option(help="console or json. [console]")]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")]
+DemoLogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -57,7 +60,7 @@ def register(app: typer.Typer) -> None:
 
 def up(
     route: Route = None,
-    files: Files = None,
+    file: File = None,
     rtsp: Rtsp = None,
     api: Api = None,
     xds: Xds = None,
@@ -72,7 +75,7 @@ def up(
     settings = _settings(
         config,
         route=route,
-        files=files,
+        file=file,
         rtsp=rtsp,
         api=api,
         xds=xds,
@@ -90,7 +93,7 @@ def up(
 
 def serve(
     route: Route = None,
-    files: Files = None,
+    file: File = None,
     api: Api = None,
     xds: Xds = None,
     media_ports: MediaPorts = None,
@@ -104,7 +107,7 @@ def serve(
     settings = _settings(
         config,
         route=route,
-        files=files,
+        file=file,
         api=api,
         xds=xds,
         media_ports=media_ports,
@@ -167,7 +170,7 @@ def envoy(
 def demo(
     seconds: Annotated[float | None, typer.Option(help="End after this many seconds. [until Ctrl-C]", min=1)] = None,
     transport: Annotated[str, typer.Option(help="How the player takes media: udp or tcp.")] = "udp",
-    log_level: LogLevel = "warning",
+    log_level: DemoLogLevel = "warning",
 ) -> None:
     """Play a bundled camera through a whole mesh on this machine, and show what arrives.
 
@@ -185,8 +188,10 @@ def demo(
 
 
 def _settings(config: Path | None, **options: object) -> MeshSettings:
-    from api.settings import SettingsError, load_settings
+    from api.settings import SettingsError, doubtful_variables, load_settings
 
+    for doubt in doubtful_variables(os.environ):
+        typer.echo(f"warning: {doubt}", err=True)
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     try:
         return load_settings(config, given)

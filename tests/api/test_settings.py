@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import HostPort, LogFormat, MeshSettings, PortRange, SettingsError, load_settings
+from api.settings import HostPort, LogFormat, MeshSettings, PortRange, SettingsError, doubtful_variables, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -60,12 +60,12 @@ def test_options_that_are_not_given_change_nothing(monkeypatch):
 def test_lists_in_the_environment_are_one_text(monkeypatch):
     monkeypatch.setenv("MSM_MEDIA_ADDRESS", "192.0.2.1,2001:DB8::1")
     monkeypatch.setenv("MSM_ROUTE", "/a=rtsp://h/x,y  /b=rtsp://h/")
-    monkeypatch.setenv("MSM_FILES", "mesh.yaml:/etc/mesh")
+    monkeypatch.setenv("MSM_FILE", "mesh.yaml:/etc/mesh")
     monkeypatch.setenv("MSM_MEDIA_PORTS", "30000-30999")
     settings = load_settings()
     assert settings.media_address == ("192.0.2.1", "2001:db8::1")
     assert settings.route == ("/a=rtsp://h/x,y", "/b=rtsp://h/")
-    assert settings.files == (Path("mesh.yaml"), Path("/etc/mesh"))
+    assert settings.file == (Path("mesh.yaml"), Path("/etc/mesh"))
     assert settings.media_ports == PortRange(30000, 30999)
 
 
@@ -84,6 +84,21 @@ def test_a_variable_that_is_empty_is_not_set(monkeypatch):
 def test_a_file_is_yaml_or_toml(tmp_path, name, text):
     settings = load_settings(file_with(tmp_path, text, name))
     assert (settings.route, settings.log_format, settings.session_timeout) == (("/a=rtsp://h/",), LogFormat.JSON, 30)
+
+
+def test_names_in_a_file_are_written_as_options_or_as_variables(tmp_path):
+    settings = load_settings(file_with(tmp_path, "log-format: json\nsession_timeout: 30\n"))
+    assert (settings.log_format, settings.session_timeout) == (LogFormat.JSON, 30)
+
+
+def test_a_variable_that_looks_like_a_setting_is_doubtful():
+    known = [f"MSM_{name.upper()}" for name in MeshSettings.model_fields]
+    others = ["MSM_XDS_SERVICE_HOST", "MSM_API_PORT_8080_TCP", "MSM_API_PORT", "MSM_TEST_PROCESS", "RTPS", "HOME"]
+    assert doubtful_variables([*known, *others, "msm_rtsp"]) == []
+    assert doubtful_variables(["MSM_RTPS", "MSM_FILES"]) == [
+        "MSM_FILES: there is no such setting (did you mean MSM_FILE?)",
+        "MSM_RTPS: there is no such setting (did you mean MSM_RTSP?)",
+    ]
 
 
 def test_an_empty_file_sets_nothing(tmp_path):
@@ -118,7 +133,9 @@ def test_a_value_that_cannot_be_used_says_why(options, reason):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("rtps: 127.0.0.1:1\n", "rtps: there is no such setting; known are rtsp, api"),
+        ("rtps: 127.0.0.1:1\n", 'rtps: there is no such setting (did you mean "rtsp"?)'),
+        ("camera: 127.0.0.1:1\n", "camera: there is no such setting; known are rtsp, api"),
+        ("log-level: info\nlog_level: info\n", "log_level is there twice, once with - and once with _"),
         ("- a list\n", "a settings file is a mapping of names to values"),
         ("a: [\n", "cannot be read"),
         ("x" * ((1 << 20) + 1), "larger than"),

@@ -6,10 +6,13 @@ import asyncio
 import sys
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from api.cli import make_app
+from api.settings import MeshSettings
 
+SETTINGS = set(MeshSettings.model_fields)
 RUNNING = ["up", "serve", "proxy", "envoy", "demo"]
 READING = ["routes", "sessions", "relays", "proxies", "explain"]
 HEAVY = {"grpc", "fastapi", "uvicorn", "pydantic", "httpx", "google.protobuf", "rich"}
@@ -39,3 +42,27 @@ def test_the_version_is_told():
 
 def test_an_unknown_command_is_a_wrong_call():
     assert CliRunner().invoke(make_app(), ["fly"]).exit_code == 2
+
+
+def test_every_option_of_a_running_part_is_a_setting_of_the_same_name():
+    commands = typer.main.get_group(make_app()).commands
+    given = {name: {parameter.name for parameter in commands[name].params} for name in RUNNING}
+    own = {"config", "help"}
+    assert {name: names - SETTINGS - own for name, names in given.items() if name != "demo"} == {
+        name: set() for name in RUNNING if name != "demo"
+    }
+    for command in (commands["up"], commands["serve"], commands["proxy"], commands["envoy"]):
+        for parameter in command.params:
+            assert parameter.name in own or f"--{parameter.name.replace('_', '-')}" in parameter.opts
+
+
+def test_help_names_one_default():
+    output = CliRunner().invoke(make_app(), ["demo", "--help"]).output
+    assert "[default: warning]" in output
+    assert "[info]" not in output
+
+
+def test_a_variable_that_looks_like_a_setting_is_told():
+    result = CliRunner().invoke(make_app(), ["up", "--api", "nowhere"], env={"MSM_RTPS": "127.0.0.1:1"})
+    assert result.exit_code == 2
+    assert "warning: MSM_RTPS: there is no such setting (did you mean MSM_RTSP?)" in result.stderr
