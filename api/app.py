@@ -17,6 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from api import models, problems, views
 from api.docs_page import CONTENT_SECURITY_POLICY, docs_page
 from api.explain import Explainer
+from api.hosts import HostCheck
 from api.metrics import registry_of
 from api.models import InvalidParameter, Listing, Problem
 from api.problems import ProblemError
@@ -57,6 +58,7 @@ def create_app(plane: ControlPlane) -> FastAPI:
         redoc_url=None,
         responses=_PROBLEM,
     )
+    app.add_middleware(HostCheck)
     problems.install(app)
     _add_mesh(app, plane)
     _add_sessions(app, plane)
@@ -133,7 +135,15 @@ def _add_proxies(app: FastAPI, plane: ControlPlane) -> None:
         id: NodeId,  # noqa: A002 - the path's own name
         kind: TypeFilter = None,
     ) -> Listing[models.ProxyResource]:
-        """What a proxy was sent over xDS, what it acknowledged, and what it refused and why."""
+        """What a proxy was sent over xDS, what it acknowledged, and what it refused and why.
+
+        400 for a type that the mesh does not know; of a type that only this proxy does not use there are no items.
+        """
+        if kind is not None and not views.is_resource_type(kind):
+            known = ", ".join(views.RESOURCE_TYPE_NAMES)
+            reason = f'"{kind}" is no resource type; known are {known}, and their type URLs'
+            wrong = InvalidParameter(parameter="query.type", message=reason)
+            raise ProblemError(problems.UNKNOWN_TYPE, f"type: {reason}", errors=[wrong])
         found = _found(views.proxy_resources(plane, id, kind), f"no proxy {id} is connected")
         return Listing(items=tuple(found))
 

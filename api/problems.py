@@ -52,6 +52,12 @@ INVALID_REQUEST = ProblemType(
     title="Invalid request",
     meaning="A parameter is missing or cannot be used; `errors` names each.",
 )
+UNKNOWN_TYPE = ProblemType(
+    slug="unknown-type",
+    status=HTTPStatus.BAD_REQUEST,
+    title="Unknown resource type",
+    meaning="There is no xDS resource type of this name in a mesh; the detail names those that there are.",
+)
 NOT_READY = ProblemType(
     slug="not-ready",
     status=HTTPStatus.SERVICE_UNAVAILABLE,
@@ -72,6 +78,13 @@ UNREADABLE_ROUTES = ProblemType(
     meaning="The routes as they are sent to RTSP proxies are not what an RTSP proxy accepts. This is a defect of the"
     " control plane.",
 )
+FOREIGN_HOST = ProblemType(
+    slug="foreign-host",
+    status=HTTPStatus.MISDIRECTED_REQUEST,
+    title="Not a name of this server",
+    meaning="The request came over loopback and its Host header names another host, as that of a web page does which"
+    " has its name lead here (DNS rebinding). Ask by an IP address or localhost.",
+)
 HTTP_ERROR = ProblemType(
     slug="http-error",
     status=HTTPStatus.BAD_REQUEST,
@@ -89,9 +102,11 @@ PROBLEM_TYPES = (
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     INVALID_REQUEST,
+    UNKNOWN_TYPE,
     NOT_READY,
     PROXY_AWAY,
     UNREADABLE_ROUTES,
+    FOREIGN_HOST,
     HTTP_ERROR,
     INTERNAL_ERROR,
 )
@@ -123,7 +138,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_defect)
 
 
-def _response(request: Request, kind: ProblemType, problem: ProblemError, status: int | None = None) -> JSONResponse:
+def problem_response(
+    request: Request, kind: ProblemType, problem: ProblemError, status: int | None = None
+) -> JSONResponse:
+    """`problem` as the answer to `request`; `status` in place of the kind's own."""
     code = status or kind.status.value
     body = Problem(
         type=TYPE_BASE + kind.slug,
@@ -139,7 +157,7 @@ def _response(request: Request, kind: ProblemType, problem: ProblemError, status
 
 async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)
-    return _response(request, error.kind, error)
+    return problem_response(request, error.kind, error)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
@@ -151,7 +169,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         METHOD_NOT_ALLOWED.slug: f"{request.method} is not possible here",
     }
     problem = ProblemError(kind, details.get(kind.slug, str(error.detail)))
-    response = _response(request, kind, problem, error.status_code)
+    response = problem_response(request, kind, problem, error.status_code)
     response.headers.update(error.headers or {})
     if kind is METHOD_NOT_ALLOWED:
         response.headers["Allow"] = ", ".join(sorted(_methods(request)))
@@ -171,9 +189,11 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
         InvalidParameter(parameter=".".join(map(str, item["loc"])), message=str(item["msg"])) for item in error.errors()
     ]
     detail = "; ".join(f"{item.parameter}: {item.message}" for item in errors)
-    return _response(request, INVALID_REQUEST, ProblemError(INVALID_REQUEST, detail, errors=errors))
+    return problem_response(request, INVALID_REQUEST, ProblemError(INVALID_REQUEST, detail, errors=errors))
 
 
 async def _on_defect(request: Request, error: Exception) -> Response:
     log.error("a request failed by a defect of this server", path=request.url.path, exc_info=error)
-    return _response(request, INTERNAL_ERROR, ProblemError(INTERNAL_ERROR, "this server failed; its log has details"))
+    return problem_response(
+        request, INTERNAL_ERROR, ProblemError(INTERNAL_ERROR, "this server failed; its log has details")
+    )

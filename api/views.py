@@ -14,7 +14,7 @@ from rtsp_filter.rtsp import RTSPURL, URLError
 from xds_server.control_plane import ControlPlane
 from xds_server.envoy.bootstrap import MEDIA_CLUSTER
 from xds_server.relays.registry import Relay
-from xds_server.resources import resource_type
+from xds_server.resources import RESOURCE_TYPES, resource_type
 from xds_server.subscription import ConnectedProxy, SyncState
 
 _TRANSPORTS = {
@@ -25,6 +25,8 @@ _STATES = {
     relay_pb2.READY: models.SessionState.READY,
     relay_pb2.PLAYING: models.SessionState.PLAYING,
 }
+RESOURCE_TYPE_NAMES = tuple(sorted(kind.short_name for kind in RESOURCE_TYPES.values()))
+"""Short names of the types of resources that proxies are sent."""
 
 
 # Routes, backends, sources
@@ -189,6 +191,11 @@ def proxies(plane: ControlPlane) -> list[models.Proxy]:
     """All proxies with any stream, by node id."""
     names = {proxy.node.id for proxy in plane.proxies.values()} | set(plane.relay_streams)
     return [_proxy(plane, name) for name in sorted(names)]
+
+
+def is_resource_type(name: str) -> bool:
+    """Whether that is the short name or the type URL of a type that proxies are sent."""
+    return name in RESOURCE_TYPES or name in RESOURCE_TYPE_NAMES
 
 
 def proxy_resources(plane: ControlPlane, node_id: str, kind: str | None) -> list[models.ProxyResource] | None:

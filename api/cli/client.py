@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import NoReturn, TypeVar
 
 import httpx
@@ -15,6 +16,8 @@ from api.models import Problem
 
 # A mesh answers in milliseconds; a machine that swaps may need seconds.
 TIMEOUT = 10.0
+# What the API answers to an argument that it cannot use, whatever the state of the mesh.
+_WRONG_CALL = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 _HTTP = ("http://", "https://")
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -30,13 +33,15 @@ def base_url(address: str) -> str:
         raise typer.BadParameter(str(error), param_hint="--api") from None
 
 
-def fetch(address: str, path: str, model: type[Model], query: Mapping[str, str] | None = None) -> Model:
-    """What the API at `address` answers to a GET of `path`. Ends the command when that is nothing usable."""
+def fetch(
+    address: str, path: str, model: type[Model], query: Mapping[str, str] | None = None, *, method: str = "GET"
+) -> Model:
+    """What the API at `address` answers to a request for `path`. Ends the command when that is nothing usable."""
     url = base_url(address)
     try:
         # The environment's HTTP proxies are for other hosts than a mesh's own.
         with httpx.Client(timeout=TIMEOUT, trust_env=False) as client:
-            response = client.get(url + path, params=query)
+            response = client.request(method, url + path, params=query)
     except httpx.TimeoutException:
         fail(f"the mesh at {url} does not answer within {TIMEOUT:.0f} s")
     except (httpx.TransportError, httpx.InvalidURL):
@@ -54,4 +59,5 @@ def _parse(url: str, response: httpx.Response, model: type[Model]) -> Model:
 
 
 def _refused(url: str, response: httpx.Response) -> NoReturn:
-    fail(_parse(url, response, Problem).detail)
+    wrong_call = response.status_code in _WRONG_CALL
+    fail(_parse(url, response, Problem).detail, code=2 if wrong_call else 1)

@@ -6,7 +6,7 @@ What comes from a mesh, a camera or a file is shown as it is, never read as mark
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -29,26 +29,31 @@ def console() -> Console:
     return Console(markup=False, highlight=False, emoji=False, width=width)
 
 
-def fail(message: str) -> NoReturn:
-    """Say what failed and end with code 1."""
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Say what failed and end with that exit code."""
     typer.echo(message, err=True)
-    raise typer.Exit(1)
+    raise typer.Exit(code)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Table:
-    """A table without lines, so that it can be copied and cut. None is shown as "-"."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], whole: Collection[str] = ()) -> Table:
+    """A table without lines, so that it can be copied and cut. None is shown as "-".
+
+    Where the terminal is too narrow, cells go on on the next line, except in the columns that `whole` names.
+    """
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        made.add_column(column.upper(), overflow="fold")
+        made.add_column(column.upper(), overflow="fold", no_wrap=column in whole)
     for row in rows:
         made.add_row(*map(_cell, row))
     return made
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], nothing: str) -> None:
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Cell]], nothing: str, whole: Collection[str] = ()
+) -> None:
     """Print a table, or the sentence `nothing` where it has no rows."""
     if rows:
-        console().print(table(columns, rows))
+        console().print(table(columns, rows, whole))
     else:
         console().print(nothing)
 

@@ -9,13 +9,14 @@ import typer
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from api.models import Explanation, PortPair, Proxy, ProxyResource, Relay, Route, Session
+    from api.models import Explanation
 
-_API_DEFAULT = "http://127.0.0.1:8080"
+API_DEFAULT = "http://127.0.0.1:8080"
 _ROUTED = 200
 
 Api = Annotated[str, typer.Option("--api", envvar="MSM_API", help="Where the mesh's REST API is: URL or HOST:PORT.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON, whole.")]
+Wide = Annotated[bool, typer.Option("--wide", help="Show all columns; without, those that fit 80 characters.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,74 +28,77 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Why does this play, or not: msm explain rtsp://127.0.0.1:8554/lobby")(explain)
 
 
-def routes(api: Api = _API_DEFAULT, as_json: Json = False) -> None:
+def routes(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) -> None:
     """List the routes of a running mesh.
 
     Each line is a rule: which paths it is for, and which backends get which share of the sessions.
     """
     from api.cli.client import fetch
-    from api.cli.output import print_table
+    from api.cli.tables import ROUTES, rules_of
     from api.models import Listing, Route
 
     found = fetch(api, "/v1/routes", Listing[Route])
     if as_json:
         _print_json(found)
-        return
-    rows = [row for route in found.items for row in _route_rows(route)]
-    columns = ("route", "hosts", "rule", "paths", "rewrite", "backends")
-    print_table(columns, rows, "There are no routes; give some with msm up --route or -f.")
+    else:
+        ROUTES.show(rules_of(found.items), wide=wide)
 
 
-def sessions(api: Api = _API_DEFAULT, as_json: Json = False) -> None:
-    """List the sessions of players in a running mesh."""
+def sessions(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) -> None:
+    """List the sessions of players in a running mesh; msm end ends one."""
     from api.cli.client import fetch
-    from api.cli.output import print_table
+    from api.cli.tables import SESSIONS
     from api.models import Listing, Session
 
     found = fetch(api, "/v1/sessions", Listing[Session])
     if as_json:
         _print_json(found)
-        return
-    columns = ("session", "state", "via", "client", "url", "route", "backend", "endpoint", "media", "proxy", "age")
-    print_table(columns, [_session_row(item) for item in found.items], "There are no sessions.")
+    else:
+        SESSIONS.show(found.items, wide=wide)
 
 
-def relays(api: Api = _API_DEFAULT, as_json: Json = False) -> None:
+def relays(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) -> None:
     """List the relays of a running mesh.
 
     Each line is a track over UDP: the ports of Envoy that carry it, and whom it goes to.
     """
     from api.cli.client import fetch
-    from api.cli.output import print_table
+    from api.cli.tables import RELAYS
     from api.models import Listing, Relay
 
     found = fetch(api, "/v1/relays", Listing[Relay])
     if as_json:
         _print_json(found)
-        return
-    columns = ("slot", "state", "media", "from camera", "to player", "player", "session", "proxy")
-    print_table(columns, [_relay_row(item) for item in found.items], "There are no relays.")
+    else:
+        RELAYS.show(found.items, wide=wide)
 
 
 def proxies(
-    node: Annotated[str | None, typer.Argument(metavar="ID", help="Node id: list the resources of this proxy.")] = None,
-    kind: Annotated[str | None, typer.Option("--type", help="Only resources of this type: lds, cds, eds, rds.")] = None,
-    api: Api = _API_DEFAULT,
+    node: Annotated[
+        str | None, typer.Argument(metavar="ID", help="Node id: sum up the resources of this proxy.")
+    ] = None,
+    kind: Annotated[str | None, typer.Option("--type", help="List resources of this type: lds, cds, eds, rds.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="List resources of all types.")] = False,
+    api: Api = API_DEFAULT,
+    wide: Wide = False,
     as_json: Json = False,
 ) -> None:
     """List the proxies of a running mesh, or what one of them has.
 
-    With a node id: what this proxy was sent over xDS, what it acknowledged, and what it refused and why.
+    With a node id: how much this proxy was sent over xDS, how much of it it acknowledged, and what it refused and why;
+    with --type or --all each resource.
     """
-    if node is None:
-        _list_proxies(api, as_json)
+    if node is not None:
+        _show_resources(api, node, kind, every=every, wide=wide, as_json=as_json)
+    elif kind is not None or every:
+        raise typer.BadParameter("goes with the node id of a proxy", param_hint="--all" if every else "--type")
     else:
-        _list_resources(api, node, kind, as_json)
+        _list_proxies(api, wide=wide, as_json=as_json)
 
 
 def explain(
     url: Annotated[str, typer.Argument(metavar="URL", help="An RTSP URL as a player would open it.")],
-    api: Api = _API_DEFAULT,
+    api: Api = API_DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Say where an RTSP URL leads to in a running mesh, and why.
@@ -116,108 +120,33 @@ def _print_json(answer: BaseModel) -> None:
     typer.echo(answer.model_dump_json(indent=2))
 
 
-def _list_proxies(api: str, as_json: bool) -> None:
+def _list_proxies(api: str, *, wide: bool, as_json: bool) -> None:
     from api.cli.client import fetch
-    from api.cli.output import print_table
+    from api.cli.tables import PROXIES
     from api.models import Listing, Proxy
 
     found = fetch(api, "/v1/proxies", Listing[Proxy])
     if as_json:
         _print_json(found)
-        return
-    columns = ("proxy", "kind", "software", "peer", "protocol", "connected", "resources", "sessions", "relays")
-    print_table(columns, [_proxy_row(item) for item in found.items], "No proxy is connected.")
+    else:
+        PROXIES.show(found.items, wide=wide)
 
 
-def _list_resources(api: str, node: str, kind: str | None, as_json: bool) -> None:
+def _show_resources(api: str, node: str, kind: str | None, *, every: bool, wide: bool, as_json: bool) -> None:
     from urllib.parse import quote
 
     from api.cli.client import fetch
-    from api.cli.output import print_table
+    from api.cli.tables import RESOURCES, show_summary
     from api.models import Listing, ProxyResource
 
     query = {} if kind is None else {"type": kind}
     found = fetch(api, f"/v1/proxies/{quote(node)}/resources", Listing[ProxyResource], query)
     if as_json:
         _print_json(found)
-        return
-    columns = ("type", "name", "state", "sent", "acknowledged", "error")
-    print_table(columns, [_resource_row(item) for item in found.items], "The proxy has no such resources.")
-
-
-def _route_rows(route: Route) -> list[tuple[str, ...]]:
-    from api.cli.output import percent
-
-    return [
-        (
-            f"{route.namespace}/{route.name}",
-            ", ".join(route.hostnames) or "any",
-            rule.name,
-            ", ".join(f"{match.type.value} {match.value}" for match in rule.matches),
-            "" if rule.rewrite is None else f"{rule.rewrite.type.value} {rule.rewrite.value}",
-            ", ".join(f"{item.backend} {percent(item.share)}" for item in rule.backends),
-        )
-        for rule in route.rules
-    ]
-
-
-def _session_row(session: Session) -> tuple[str, ...]:
-    from api.cli.output import age
-
-    return (
-        session.id,
-        session.state,
-        session.transport,
-        session.client_address,
-        session.url,
-        f"{session.route}/{session.rule}",
-        session.backend,
-        session.endpoint,
-        ", ".join(session.media),
-        session.proxy,
-        age(session.started_at),
-    )
-
-
-def _relay_row(relay: Relay) -> tuple[str | int | None, ...]:
-    return (
-        relay.slot,
-        relay.state.value,
-        relay.media,
-        _ports(relay.ingress),
-        _ports(relay.egress),
-        f"{relay.receiver.address} {_ports(relay.receiver.ports)}",
-        relay.session,
-        relay.proxy,
-    )
-
-
-def _ports(pair: PortPair | None) -> str | None:
-    return None if pair is None else f"{pair.rtp}-{pair.rtcp}"
-
-
-def _proxy_row(proxy: Proxy) -> tuple[str | int | None, ...]:
-    from api.cli.output import age
-
-    xds, relays = proxy.xds, proxy.relay_stream
-    peers = [stream.peer for stream in (xds, relays) if stream is not None]
-    configured: tuple[str | None, ...] = (None, None, None)
-    if xds is not None:
-        counts = ", ".join(f"{count.resources} {count.state.value}" for count in xds.resources)
-        configured = (xds.protocol.value, age(xds.connected_at), counts)
-    held = (None, None) if relays is None else (relays.sessions, relays.relays)
-    return (proxy.id, proxy.kind, f"{proxy.software} {proxy.version}".strip(), peers[0], *configured, *held)
-
-
-def _resource_row(resource: ProxyResource) -> tuple[str | None, ...]:
-    return (
-        resource.type,
-        resource.name,
-        resource.state.value,
-        resource.version_sent,
-        resource.version_acknowledged,
-        resource.error,
-    )
+    elif kind is not None or every:
+        RESOURCES.show(found.items, wide=wide)
+    else:
+        show_summary(found.items)
 
 
 def _print_explanation(found: Explanation) -> None:

@@ -17,6 +17,12 @@ from tests.api.planes import empty_plane, routed_plane
         ("GET", "/v1/proxies/nothing/resources", 404, "no proxy nothing is connected"),
         ("GET", "/v2/routes", 404, "nothing is at /v2/routes; /docs lists what there is"),
         ("POST", "/v1/routes", 405, "POST is not possible here"),
+        (
+            "GET",
+            "/v1/proxies/envoy/resources?type=xxx",
+            400,
+            'type: "xxx" is no resource type; known are cds, eds, lds, rds, and their type URLs',
+        ),
         ("GET", "/v1/explain", 422, "query.url: Field required"),
         ("GET", "/v1/explain?url=http://h/", 422, "url: not an RTSP URL (rtsp://host[:port]/path)"),
         ("GET", "/readyz", 503, "no media proxy (Envoy) is connected; no RTSP proxy is connected"),

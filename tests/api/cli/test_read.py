@@ -7,15 +7,21 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import StringIO
 
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from api.app import create_app
 from api.cli import make_app
-from tests.api.planes import busy_plane, empty_plane
+from api.cli.output import table
+from api.cli.tables import PROXIES, RELAYS, RESOURCES, ROUTES, SESSIONS
+from tests.api.planes import RTSP_NODE, XdsPeer, busy_plane, empty_plane, routed_plane
+from xds_server.resources import ROUTE
+from xds_server.subscription import Node
 
 EXPLAINED = "rtsp://cameras.example/lobby"
 
@@ -47,10 +53,15 @@ async def msm(*arguments: str, **environment: str) -> Result:
     ("arguments", "words"),
     [
         (["routes"], ["site/lobby", "cameras.example", "PathPrefix /lobby", "site/pair 75 %, site/far 25 %"]),
-        (["sessions"], ["s1", "playing", "udp", "rtsp://cameras.example/lobby", "site/lobby/all", "rtsp-a"]),
-        (["relays"], ["ready", "video", "192.0.2.200 5000-5001", "s1", "rtsp-a"]),
-        (["proxies"], ["envoy 1.40.0", "delta", "ipv4:192.0.2.8:4000", "4 synced", "rtsp-a"]),
+        (["routes", "--wide"], ["all", "ReplacePrefixMatch /live"]),
+        (["sessions"], ["s1", "playing", "udp", "rtsp://cameras.example/lobby"]),
+        (["sessions", "--wide"], ["site/lobby/all", "site/pair", "video", "rtsp-a"]),
+        (["relays"], ["ready", "video", "192.0.2.200 5000-5001", "s1"]),
+        (["relays", "--wide"], ["r1", "rtsp-a"]),
+        (["proxies"], ["envoy", "media", "4 synced", "rtsp-a"]),
+        (["proxies", "--wide"], ["envoy 1.40.0", "delta", "ipv4:192.0.2.8:4000"]),
         (["proxies", "rtsp-a", "--type", "cds"], ["cds", "site/far", "site/pair", "synced"]),
+        (["proxies", "rtsp-a", "--all"], ["cds", "eds", "rds", "site/far", "site/pair", "synced"]),
         (["explain", EXPLAINED], ["leads to one of 3 servers", "37.5 %", "rtsp://192.0.2.1:554/axis/live", "Why:"]),
     ],
 )
@@ -81,8 +92,60 @@ async def test_the_address_comes_from_the_environment_too(busy):
 
 
 async def test_no_column_is_cut_in_a_pipe(busy):
-    result = await msm("sessions", "--api", busy, COLUMNS="20")
+    result = await msm("sessions", "--wide", "--api", busy, COLUMNS="20")
     assert max(map(len, result.stdout.splitlines())) > 80
+
+
+@pytest.mark.parametrize("view", [SESSIONS, RELAYS, PROXIES, ROUTES, RESOURCES], ids=lambda view: view.nothing)
+def test_the_columns_shown_by_default_fit_80_characters_and_break_no_id(view):
+    widths = {"session": 16, "state": 8, "via": 3, "age": 6, "slot": 4, "from camera": 11, "proxy": 24, "connected": 6}
+    row = [("x" * widths.get(name, 40)) for name in view.brief]
+    shown = StringIO()
+    Console(width=80, file=shown).print(table(view.brief, [row], view.whole))
+    lines = shown.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    for name in view.whole & widths.keys() & set(view.brief):
+        assert any("x" * widths[name] in line.split() for line in lines)
+
+
+async def test_a_proxy_is_summed_up_by_type_and_state(busy):
+    result = await msm("proxies", "rtsp-a", "--api", busy)
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert rows == [
+        ["TYPE", "STATE", "RESOURCES"],
+        ["cds", "synced", "2"],
+        ["eds", "synced", "1"],
+        ["rds", "synced", "1"],
+    ]
+
+
+async def test_what_a_proxy_refused_is_in_its_summary_with_the_reason():
+    plane = routed_plane()
+    XdsPeer(plane, plane.routes, Node(id="rtsp-a", cluster="msm-rtsp"), (ROUTE.type_url,)).refuse("no such match")
+    async with serving(create_app(plane)) as address:
+        result = await msm("proxies", "rtsp-a", "--api", address)
+    assert "no such match" in result.stdout
+
+
+async def test_a_type_that_there_is_not_is_a_wrong_call(busy):
+    result = await msm("proxies", "rtsp-a", "--type", "xxx", "--api", busy)
+    assert result.exit_code == 2
+    assert "known are cds, eds, lds, rds" in result.stderr
+    assert (await msm("proxies", "--type", "cds", "--api", busy)).exit_code == 2
+
+
+async def test_a_session_is_ended_by_its_id():
+    plane = busy_plane()
+    stream = plane.relay_streams[RTSP_NODE]
+    async with serving(create_app(plane)) as address:
+        result = await msm("end", "s1", "--api", address)
+        assert (result.exit_code, result.stdout) == (0, "rtsp-a was asked to end session s1 of 192.0.2.200\n")
+        other = await msm("end", "a/b", "--api", address)
+    asked = [stream.queue.get_nowait() for _ in range(stream.queue.qsize())]
+    assert [message.end_session.session_id for message in asked if message and message.HasField("end_session")] == [
+        "s1"
+    ]
+    assert other.exit_code == 1
 
 
 async def test_an_empty_mesh_says_so_in_words():
@@ -102,7 +165,7 @@ async def test_a_url_that_leads_nowhere_fails_and_says_why(busy):
 
 async def test_what_the_api_refuses_is_told_in_its_words(busy):
     result = await msm("explain", "lobby", "--api", busy)
-    assert (result.exit_code, result.stderr) == (1, "url: not an RTSP URL (rtsp://host[:port]/path)\n")
+    assert (result.exit_code, result.stderr) == (2, "url: not an RTSP URL (rtsp://host[:port]/path)\n")
     result = await msm("proxies", "nobody", "--api", busy)
     assert (result.exit_code, result.stderr) == (1, "no proxy nobody is connected\n")
 
