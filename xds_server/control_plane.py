@@ -28,6 +28,8 @@ from xds_server.subscription import ConnectedProxy, Node, SyncState
 
 # The node cluster of RTSP proxies, as MEDIA_CLUSTER is that of media proxies.
 RTSP_CLUSTER = "msm-rtsp"
+# Slots that Envoy refused are told of with its own words, which are long, and alike for all.
+_SHOWN_REFUSALS = 3
 # Streams end at once when the server stops: proxies reconnect and lose nothing.
 _STOP_GRACE = 0.0
 
@@ -129,12 +131,19 @@ class ControlPlane:
         if not self.media.connected:
             reasons.append("no media proxy (Envoy) is connected")
         elif not self.media.listening:
-            reasons.append("the media proxy has not acknowledged its slots yet")
+            reasons.append(self._why_no_slot())
         if not self.relay_streams:
             reasons.append("no RTSP proxy is connected")
         elif not self._routed_streams:
             reasons.append("no RTSP proxy has acknowledged its routes yet")
         return reasons
+
+    def _why_no_slot(self) -> str:
+        refusals = sorted(self.media.registry.refusals.items())
+        if not refusals:
+            return "the media proxy has not acknowledged its slots yet"
+        told = "; ".join(f"slot {slot}: {message}" for slot, message in refusals[:_SHOWN_REFUSALS])
+        return f"the media proxy refused {len(refusals)} slots and has none that works ({told})"
 
     def end_session(self, session_id: str, reason: str) -> bool:
         """Ask the owner of a session to end it; False when there is no such session."""
@@ -172,7 +181,7 @@ class ControlPlane:
     def resources_acknowledged(self, proxy: ConnectedProxy, type_url: str, versions: Mapping[str, str | None]) -> None:
         """A proxy has these versions now."""
         if proxy is self._media_stream:
-            self.media.resources_acknowledged(type_url, versions)
+            self.media.resources_acknowledged(type_url, versions, time.monotonic())
             self._relays_changed()
         elif proxy.id not in self._routed_streams and self._knows_routes(proxy):
             self._routed_streams.add(proxy.id)
@@ -182,7 +191,7 @@ class ControlPlane:
         """A proxy refused resources."""
         log.error("proxy refused resources", proxy=proxy.node.id, type=type_url, names=names[:10], error=message)
         if proxy is self._media_stream:
-            self.media.resources_rejected(names, message, time.monotonic())
+            self.media.resources_rejected(type_url, names, message, time.monotonic())
             self._relays_changed()
 
     def _scope(self, node: Node) -> ResourceCache | None:

@@ -59,7 +59,6 @@ class MediaPlane:
         self._acked: dict[tuple[str, str], str | None] = {}
         self._proxy_had_state = False
         self._pushed_slots = 0
-        self._refused_slots: set[int] = set()
         self.cache.update(upsert=self._clusters())
         self.flush_resources()
 
@@ -69,7 +68,6 @@ class MediaPlane:
         self.registry.postpone_settling(now + _STATEMENT_TIME)
         self._proxy_had_state = had_state
         self._acked.clear()
-        self._refused_slots.clear()
         self.registry.media_proxy_renewed()
         if proxy is not None:
             self.registry.pool.limit(min(self.settings.layout.capacity, self._slots_within(proxy)))
@@ -79,18 +77,23 @@ class MediaPlane:
         self.connected = False
         self._acked.clear()
 
-    def resources_acknowledged(self, type_url: str, versions: Mapping[str, str | None]) -> None:
+    def resources_acknowledged(self, type_url: str, versions: Mapping[str, str | None], now: float) -> None:
         """The media proxy has these versions now (None: removed)."""
         for name, version in versions.items():
             self._acked[type_url, name] = version
+        slots = {slot_of(name) for name in versions}
+        if type_url == LISTENER.type_url:
+            self.registry.slots_listen([slot for slot in slots if self._listens(slot)], now)
         if type_url != CLUSTER.type_url:
-            self.registry.slots_acknowledged({slot_of(name) for name in versions})
+            self.registry.slots_acknowledged(slots)
 
-    def resources_rejected(self, names: Sequence[str], message: str, now: float) -> None:
+    def resources_rejected(self, type_url: str, names: Sequence[str], message: str, now: float) -> None:
         """The media proxy refused resources: relays that wait for them fail with its own words."""
         for slot in {slot_of(name) for name in names}:
-            self._refused_slots.add(slot)
-            self.registry.slot_rejected(slot, message, now)
+            if type_url == ENDPOINT.type_url:
+                self.registry.receiver_rejected(slot, message, now)
+            else:
+                self.registry.slot_rejected(slot, message, now)
 
     def acknowledged(self, slot: int) -> bool:
         """Whether the media proxy has just what the cache says of `slot`."""
@@ -102,8 +105,8 @@ class MediaPlane:
 
     @property
     def listening(self) -> bool:
-        """Whether the media proxy has slots: it gets the first of them last of all, after what they point at."""
-        return self._listens(0)
+        """Whether the media proxy has slots, whichever: it gets them last of all, after what they point at."""
+        return self.registry.pool.listening > 0
 
     def tick(self, now: float) -> None:
         """Do what is due at `now`."""
@@ -142,7 +145,7 @@ class MediaPlane:
         if not self._pushed_slots or not self.registry.settled:
             return size
         last = self._pushed_slots - 1
-        return WARMED_AT_ONCE if self._listens(last) or last in self._refused_slots else 0
+        return WARMED_AT_ONCE if self._listens(last) or last in self.registry.refusals else 0
 
     def _listens(self, slot: int) -> bool:
         return all(self._has(LISTENER.type_url, name) for name in slot_names(slot))

@@ -50,6 +50,19 @@ def plane_with_media_proxy() -> ControlPlane:
     return plane
 
 
+def test_says_what_the_media_proxy_refused_when_it_has_no_slot_that_works() -> None:
+    media = MediaSettings(layout=LAYOUT, addresses=("127.0.0.1",))
+    plane = ControlPlane(ControlPlaneSettings(listen="127.0.0.1:0", media=media, settle_time=0.0))
+    envoy = proxy("stream-1", MEDIA_CLUSTER)
+    plane.proxy_connected(envoy)
+    assert "the media proxy has not acknowledged its slots yet" in plane.not_ready()
+    names = list(plane.media.cache.resources(LISTENER.type_url))
+    plane.resources_rejected(envoy, LISTENER.type_url, names, "cannot bind 127.0.0.1:20000: Address already in use")
+    [reason, _] = plane.not_ready()
+    assert reason.startswith("the media proxy refused 4 slots")
+    assert "slot 0: cannot bind 127.0.0.1:20000" in reason
+
+
 def test_not_ready_until_an_rtsp_proxy_has_relay_stream_and_all_routes() -> None:
     plane = plane_with_media_proxy()
     plane.set_slice(compile_documents(route_options(["/lobby=rtsp://192.0.2.1/x"]), source="test"))

@@ -37,7 +37,7 @@ def relay(relay_id: str) -> Relay:
 def acknowledge_all(media: MediaPlane) -> None:
     for type_url in (CLUSTER.type_url, ENDPOINT.type_url, LISTENER.type_url):
         resources = media.cache.resources(type_url)
-        media.resources_acknowledged(type_url, {name: resource.version for name, resource in resources.items()})
+        media.resources_acknowledged(type_url, {name: resource.version for name, resource in resources.items()}, 0.0)
 
 
 def targets(media: MediaPlane, slot: int) -> list[tuple[str, int]]:
@@ -97,9 +97,22 @@ def test_growing_the_pool_adds_listeners_a_few_at_a_time_and_touches_no_cluster(
 
 def test_a_slot_that_the_media_proxy_refuses_does_not_stop_the_growth() -> None:
     media = grown()
-    media.resources_rejected(slot_names(warm(media) - 1), "cannot bind", 0.0)
+    media.resources_rejected(LISTENER.type_url, slot_names(warm(media) - 1), "cannot bind", 0.0)
     media.flush()
     assert warm(media) == MINIMUM_WARM + 2 * WARMED_AT_ONCE
+
+
+def test_listens_as_soon_as_any_slot_works() -> None:
+    media = plane()
+    media.proxy_connected(None, had_state=False, now=0.0)
+    assert not media.listening
+    media.resources_rejected(LISTENER.type_url, slot_names(0), "cannot bind", 0.0)
+    assert not media.listening
+    versions = {name: media.cache.resources(LISTENER.type_url)[name].version for name in slot_names(1)}
+    media.resources_acknowledged(LISTENER.type_url, versions, 0.0)
+    assert media.listening
+    media.proxy_connected(None, had_state=False, now=1.0)
+    assert not media.listening
 
 
 def test_slots_of_relays_from_before_a_restart_are_all_warm_before_anything_is_answered() -> None:
@@ -122,9 +135,9 @@ def test_an_open_relay_changes_two_assignments_and_is_ready_when_both_are_acknow
     rtp, rtcp = (media.cache.get(ENDPOINT.type_url, name) for name in slot_names(0))
     assert rtp is not None
     assert rtcp is not None
-    media.resources_acknowledged(ENDPOINT.type_url, {rtp.name: rtp.version})
+    media.resources_acknowledged(ENDPOINT.type_url, {rtp.name: rtp.version}, 0.0)
     assert media.flush() == []
-    media.resources_acknowledged(ENDPOINT.type_url, {rtcp.name: rtcp.version})
+    media.resources_acknowledged(ENDPOINT.type_url, {rtcp.name: rtcp.version}, 0.0)
     assert media.flush() == [("proxy", Ready(relay_id="a"))]
 
 
@@ -187,7 +200,7 @@ def test_a_slot_that_a_surviving_proxy_may_still_send_from_rests_however_far_up_
         for name, resource in media.cache.resources(ENDPOINT.type_url).items()
         if name not in slot_names(beyond)
     }
-    media.resources_acknowledged(ENDPOINT.type_url, empty)
+    media.resources_acknowledged(ENDPOINT.type_url, empty, 0.0)
     media.tick(SETTLE_TIME)
     assert media.registry.pool.state(beyond) is SlotState.RESTING
     assert media.registry.pool.count(SlotState.RESTING) == 1

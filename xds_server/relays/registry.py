@@ -118,12 +118,12 @@ class RelayRegistry:
         self.relays: dict[str, Relay] = {}
         self.changed_slots: set[int] = set()
         self.messages: list[tuple[str, RelayMessage]] = []
+        self.refusals: dict[int, str] = {}  # by slot, in the media proxy's words
         self._acknowledged = acknowledged
         self._by_slot: dict[int, str] = {}
         self._pending: dict[str, None] = {}  # opens with a deadline, earliest first: all wait equally long
         self._lost: dict[str, float] = {}  # proxies that went away, and until when their relays are kept
         self._departed: list[str] = []
-        self._refusals: dict[int, str] = {}  # by slot, in the media proxy's words
         self._grants: dict[str, set[int]] = {}  # by proxies that are connected
         self._settle_at: float | None = now + settle_time if settle_time > 0 else None
 
@@ -194,19 +194,29 @@ class RelayRegistry:
             if relay_id is not None and self.relays[relay_id].state is RelayState.OPENING and self._acknowledged(slot):
                 self._ready(self.relays[relay_id])
 
+    def slots_listen(self, slots: Iterable[int], now: float) -> None:
+        """The media proxy listens at these slots: they can be granted."""
+        for slot in slots:
+            self.pool.listens(slot)
+        for owner in self._grants:
+            self._grant(owner, now)
+
     def slot_rejected(self, slot: int, message: str, now: float) -> None:
-        """The media proxy refused something of this slot: it is of no use until the proxy starts anew."""
-        self._refusals[slot] = message
+        """The media proxy refused this slot: it is of no use until the proxy starts anew."""
+        self.refusals[slot] = message
+        self.pool.refuse(slot)
+        self.receiver_rejected(slot, message, now)
+
+    def receiver_rejected(self, slot: int, message: str, now: float) -> None:
+        """The media proxy refused what this slot should send to: a relay that waits for it fails."""
         relay_id = self._by_slot.get(slot)
         if relay_id is not None and relay_id in self._pending:
-            self._fail_refused(self.relays[relay_id], slot, now)
-        else:
-            self.pool.refuse(slot)
+            self._fail_rejected(self.relays[relay_id], slot, message, now)
 
     def media_proxy_renewed(self) -> None:
         """A media proxy has started: what an earlier one refused may be tried again."""
-        self._refusals.clear()
-        self.pool.restore()
+        self.refusals.clear()
+        self.pool.renew()
 
     def postpone_settling(self, until: float) -> None:
         """Settle no earlier than `until`: the media proxy has not yet said what it has."""
@@ -228,7 +238,8 @@ class RelayRegistry:
         self.pool.tick(now)
         while self._pending and self.relays[first := next(iter(self._pending))].deadline <= now:
             relay = self.relays[first]
-            self._release(relay, REST_AFTER_STOP, now)
+            # Its sender may have been asked already, and the rest of its session may play.
+            self._release(relay, REST_AFTER_LOSS, now)
             self._fail(relay, FailureReason.MEDIA_PROXY_UNAVAILABLE, self._late())
         for owner in [owner for owner, until in self._lost.items() if until <= now]:
             del self._lost[owner]
@@ -283,13 +294,12 @@ class RelayRegistry:
         self._grants[relay.owner].discard(slot)
         self.pool.open(slot)
         self._occupy(relay, slot)
-        if slot in self._refusals:
-            self._fail_refused(relay, slot, now)
+        if slot in self.refusals:
+            self._fail_rejected(relay, slot, self.refusals[slot], now)
 
-    def _fail_refused(self, relay: Relay, slot: int, now: float) -> None:
+    def _fail_rejected(self, relay: Relay, slot: int, message: str, now: float) -> None:
         self._release(relay, REST_AFTER_STOP, now)
-        self.pool.refuse(slot)
-        reason = f"the media proxy refused slot {slot}: {self._refusals[slot]}"
+        reason = f"the media proxy refused slot {slot}: {message}"
         self._fail(relay, FailureReason.MEDIA_PROXY_UNAVAILABLE, reason)
 
     def _end_grants(self, owner: str) -> None:
@@ -299,8 +309,8 @@ class RelayRegistry:
     def _full(self) -> str:
         pool = self.pool
         return (
-            f"no free media slot: {pool.count(SlotState.OPEN)} open and {pool.count(SlotState.RESTING)} resting"
-            f" of {pool.capacity}; widen --media-ports"
+            f"no free media slot: {pool.count(SlotState.OPEN)} open, {pool.count(SlotState.RESTING)} resting and"
+            f" {pool.count(SlotState.REFUSED)} refused by the media proxy, of {pool.capacity}; widen --media-ports"
         )
 
     def _restate(self, relay: Relay, slot: int, now: float) -> None:

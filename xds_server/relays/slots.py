@@ -6,13 +6,17 @@ warm, that is, pushed to the proxy ahead of need; it grows when few are free and
 
 A released slot rests. What may still arrive is a sender's packets, and nobody but the sender can stop those, so the
 rest depends on whether the sender has confirmed that it stopped.
+
+A slot that the media proxy does not listen at yet may still be refused by it (another program has one of its ports), so
+slots where it listens go first, and refused ones are nobody's.
 """
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
 from enum import Enum
+
+from xds_server.relays.slot_queue import SlotQueue
 
 PORTS_PER_SLOT = 4
 
@@ -73,11 +77,16 @@ class SlotLayout:
 class SlotState(Enum):
     """What a warm slot is doing."""
 
+    WARMING = "warming"  # free, but the media proxy has not said yet that it listens there
     FREE = "free"
     GRANTED = "granted"  # an RTSP proxy may open it without asking
     OPEN = "open"
     RESTING = "resting"
     REFUSED = "refused"  # the media proxy could not take it: another program has one of its ports
+
+
+# States of slots that nobody uses and nobody may still send to.
+_IDLE = (SlotState.WARMING, SlotState.FREE, SlotState.REFUSED)
 
 
 class SlotPool:
@@ -87,8 +96,11 @@ class SlotPool:
         self._capacity = capacity
         self._minimum = minimum
         self._states: list[SlotState] = []
-        self._free: list[int] = []  # a heap: low numbers first, so that the top of the pool can be given up
-        self._resting: list[tuple[float, int]] = []  # a heap by end of rest
+        # Low numbers first, so that the top of the pool can be given up.
+        self._idle = {SlotState.FREE: SlotQueue(), SlotState.WARMING: SlotQueue()}
+        self._resting = SlotQueue()  # by end of rest
+        self._listened: set[int] = set()
+        self._refused: set[int] = set()
         self._counts = dict.fromkeys(SlotState, 0)
         self._ample_since: float | None = None
         self._grow_to(min(minimum, capacity))
@@ -104,6 +116,11 @@ class SlotPool:
         """How many slots there may be."""
         return self._capacity
 
+    @property
+    def listening(self) -> int:
+        """At how many slots the media proxy listens."""
+        return len(self._listened)
+
     def count(self, state: SlotState) -> int:
         """How many slots are in `state`."""
         return self._counts[state]
@@ -117,13 +134,17 @@ class SlotPool:
         self._capacity = max(capacity, self.size)
 
     def take(self, now: float, state: SlotState = SlotState.OPEN) -> int | None:
-        """A free slot, which is open (or granted) from now on; None when all are in use or resting."""
+        """A free slot, which is open (or granted) from now on; None when all are in use, resting or refused.
+
+        One where the media proxy does not listen yet is taken when there is no other.
+        """
         self.tick(now)
-        if not self._free:
+        if not self._available():
             self._grow_if_low()
-        if not self._free:
+        first = self._idle[SlotState.FREE].first() or self._idle[SlotState.WARMING].first()
+        if first is None:
             return None
-        slot = heapq.heappop(self._free)
+        _, slot = first
         self._set(slot, state)
         self._grow_if_low()
         self._watch_surplus(now)
@@ -134,9 +155,8 @@ class SlotPool:
         self._set(slot, SlotState.OPEN)
 
     def give_back(self, slot: int) -> None:
-        """A slot that was granted or refused was not used, so nobody sends to it: it is free at once."""
-        self._set(slot, SlotState.FREE)
-        heapq.heappush(self._free, slot)
+        """A slot that was granted was not used, so nobody sends to it: it is free at once."""
+        self._set(slot, self._idle_state(slot))
 
     def claim(self, slot: int) -> bool:
         """Mark `slot` as open because its relay says so; False when it is not to be had."""
@@ -146,36 +166,41 @@ class SlotPool:
             self._grow_to(slot + 1)
         if self._states[slot] in (SlotState.OPEN, SlotState.GRANTED):
             return False
-        self._forget(slot)
         self._set(slot, SlotState.OPEN)
         return True
 
     def rest(self, slot: int, *, until: float) -> None:
-        """`slot` is no longer open, or was never safe: it becomes free at `until`."""
+        """`slot` is no longer open, or was never safe: it becomes free at `until`, or when a rest that it has ends."""
         if slot >= self.size:
             self._grow_to(slot + 1)
-        self._forget(slot)
         self._set(slot, SlotState.RESTING)
-        heapq.heappush(self._resting, (until, slot))
+        earlier = self._resting.key(slot)
+        self._resting.put(slot, until if earlier is None else max(earlier, until))
+
+    def listens(self, slot: int) -> None:
+        """The media proxy listens at the ports of `slot`."""
+        if slot < self.size and slot not in self._refused:
+            self._listened.add(slot)
+            self._file_again(slot)
 
     def refuse(self, slot: int) -> None:
-        """Nobody gets `slot` until `restore`. One that is in use or granted stays so."""
-        if self._states[slot] in (SlotState.FREE, SlotState.RESTING):
-            self._forget(slot)
-            self._set(slot, SlotState.REFUSED)
+        """The media proxy does not take `slot`: nobody gets it until `renew`, but who has it or was granted it."""
+        if slot < self.size:
+            self._refused.add(slot)
+            self._listened.discard(slot)
+            self._file_again(slot)
 
-    def restore(self) -> None:
-        """Refused slots may be tried again: the media proxy is a new one."""
-        for slot, state in enumerate(self._states):
-            if state is SlotState.REFUSED:
-                self.give_back(slot)
+    def renew(self) -> None:
+        """The media proxy is a new one: it listens nowhere yet, and may take what another refused."""
+        self._listened.clear()
+        self._refused.clear()
+        for slot in range(self.size):
+            self._file_again(slot)
 
     def tick(self, now: float) -> None:
         """Free what has rested; give up what has long been too many."""
-        while self._resting and self._resting[0][0] <= now:
-            _, slot = heapq.heappop(self._resting)
-            self._set(slot, SlotState.FREE)
-            heapq.heappush(self._free, slot)
+        while (first := self._resting.first()) is not None and first[0] <= now:
+            self._set(first[1], self._idle_state(first[1]))
         self._watch_surplus(now)
         if self._ample_since is not None and now - self._ample_since >= SHRINK_AFTER:
             self._shrink()
@@ -184,36 +209,59 @@ class SlotPool:
 
     def next_timer(self) -> float | None:
         """When `tick` has something to do."""
-        times = [self._resting[0][0]] if self._resting else []
+        first = self._resting.first()
+        times = [] if first is None else [first[0]]
         if self._ample_since is not None:
             times.append(self._ample_since + SHRINK_AFTER)
         return min(times, default=None)
 
-    def _forget(self, slot: int) -> None:
-        """Take `slot` out of the heaps."""
-        self._free = [other for other in self._free if other != slot]
-        heapq.heapify(self._free)
-        self._resting = [(until, other) for until, other in self._resting if other != slot]
-        heapq.heapify(self._resting)
+    def _idle_state(self, slot: int) -> SlotState:
+        if slot in self._refused:
+            return SlotState.REFUSED
+        return SlotState.FREE if slot in self._listened else SlotState.WARMING
+
+    def _file_again(self, slot: int) -> None:
+        if self._states[slot] in _IDLE:
+            self._set(slot, self._idle_state(slot))
 
     def _set(self, slot: int, state: SlotState) -> None:
-        self._counts[self._states[slot]] -= 1
+        """Every change of a state, so that the queues hold just the slots that are in theirs."""
+        old = self._states[slot]
+        if old is state:
+            return
+        self._leave(slot)
         self._states[slot] = state
+        self._enter(slot)
+
+    def _enter(self, slot: int) -> None:
+        state = self._states[slot]
         self._counts[state] += 1
+        if state in self._idle:
+            self._idle[state].put(slot, slot)
+
+    def _leave(self, slot: int) -> None:
+        state = self._states[slot]
+        self._counts[state] -= 1
+        if state in self._idle:
+            self._idle[state].drop(slot)
+        elif state is SlotState.RESTING:
+            self._resting.drop(slot)
+
+    def _available(self) -> int:
+        return self._counts[SlotState.FREE] + self._counts[SlotState.WARMING]
 
     def _grow_if_low(self) -> None:
-        if len(self._free) < LOW_WATERMARK:
+        if self._available() < LOW_WATERMARK:
             step = max(LOW_WATERMARK, int(self.size * GROWTH_SHARE))
             self._grow_to(min(self.size + step, self._capacity))
 
     def _grow_to(self, size: int) -> None:
         for slot in range(self.size, size):
-            self._states.append(SlotState.FREE)
-            self._counts[SlotState.FREE] += 1
-            heapq.heappush(self._free, slot)
+            self._states.append(SlotState.WARMING)
+            self._enter(slot)
 
     def _watch_surplus(self, now: float) -> None:
-        if self.size <= self._minimum or len(self._free) <= self.size * HIGH_WATERMARK_SHARE:
+        if self.size <= self._minimum or self._available() <= self.size * HIGH_WATERMARK_SHARE:
             self._ample_since = None
         elif self._ample_since is None:
             self._ample_since = now
@@ -221,8 +269,9 @@ class SlotPool:
     def _shrink(self) -> None:
         """Half of the pool at most, from the top, never past a slot that is in use."""
         target = max(self._minimum, self.size // 2)
-        while self.size > target and self._states[-1] is SlotState.FREE:
+        while self.size > target and self._states[-1] in _IDLE:
+            slot = self.size - 1
+            self._leave(slot)
             self._states.pop()
-            self._counts[SlotState.FREE] -= 1
-        self._free = [slot for slot in self._free if slot < self.size]
-        heapq.heapify(self._free)
+            self._listened.discard(slot)
+            self._refused.discard(slot)

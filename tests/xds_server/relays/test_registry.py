@@ -34,6 +34,8 @@ class Mesh:
     def __init__(self, capacity: int = 8, settle_time: float = 0.0) -> None:
         self.has: set[int] = set()
         pool = SlotPool(capacity, now=0.0)
+        for slot in range(pool.size):
+            pool.listens(slot)
         self.registry = RelayRegistry(pool, self.has.__contains__, now=0.0, settle_time=settle_time)
 
     def told(self) -> list[tuple[str, RelayMessage]]:
@@ -202,7 +204,58 @@ def test_a_granted_slot_that_was_refused_meanwhile_fails_at_once_and_says_why() 
     mesh.registry.open(replace(relay("a"), slot=slot), 0.0)
     [failed] = [message for _, message in mesh.told() if isinstance(message, Failed)]
     assert "cannot bind" in failed.message
+    mesh.registry.tick(REST_AFTER_STOP)
     assert mesh.registry.pool.state(slot) is SlotState.REFUSED
+
+
+def test_a_granted_slot_that_was_refused_meanwhile_goes_to_nobody_when_the_grant_ends() -> None:
+    mesh = Mesh(capacity=100)
+    mesh.registry.state("proxy", {}, 0.0)
+    slot = granted(mesh)[0]
+    mesh.registry.slot_rejected(slot, "cannot bind", 0.0)
+    mesh.registry.proxy_lost("proxy", 0.0)
+    assert mesh.registry.pool.state(slot) is SlotState.REFUSED
+
+
+def test_a_relay_that_carried_media_leaves_a_refused_slot_to_nobody() -> None:
+    mesh = Mesh(capacity=2)
+    mesh.registry.open(relay("a"), 0.0)
+    mesh.acknowledge(0)
+    mesh.registry.slot_rejected(0, "cannot bind", 1.0)
+    mesh.registry.close("proxy", "a", sender_stopped=True, now=2.0)
+    mesh.registry.tick(2.0 + REST_AFTER_STOP)
+    assert mesh.registry.pool.state(0) is SlotState.REFUSED
+
+
+def test_a_receiver_that_the_media_proxy_refuses_costs_its_relay_and_not_the_slot() -> None:
+    mesh = Mesh(capacity=1)
+    mesh.registry.open(relay("a"), 0.0)
+    mesh.registry.receiver_rejected(0, "malformed address", 0.0)
+    [_, (_, failed)] = mesh.told()
+    assert isinstance(failed, Failed)
+    assert "malformed address" in failed.message
+    mesh.registry.open(relay("b"), REST_AFTER_STOP)
+    assert mesh.told() == [("proxy", Allocated(relay_id="b", slot=0))]
+
+
+def test_only_slots_where_the_media_proxy_listens_are_granted_and_as_soon_as_it_does() -> None:
+    mesh = Mesh(capacity=100)
+    mesh.registry.media_proxy_renewed()
+    mesh.registry.state("proxy", {}, 0.0)
+    assert granted(mesh) == []
+    listening = range(5, 5 + UNGRANTED_SLOTS + GRANTED_SLOTS)
+    mesh.registry.slots_listen(listening, 0.0)
+    assert granted(mesh) == list(listening)[:GRANTED_SLOTS]
+
+
+def test_the_refusal_for_want_of_slots_counts_those_that_the_media_proxy_refused() -> None:
+    mesh = Mesh(capacity=1)
+    mesh.registry.slot_rejected(0, "cannot bind", 0.0)
+    mesh.registry.open(relay("a"), 0.0)
+    [(_, failed)] = mesh.told()
+    assert isinstance(failed, Failed)
+    assert failed.reason is FailureReason.NO_FREE_SLOT
+    assert "1 refused" in failed.message
 
 
 @pytest.mark.parametrize(("stopped", "rest"), [(True, REST_AFTER_STOP), (False, REST_AFTER_LOSS)])

@@ -87,14 +87,74 @@ def test_a_claim_takes_a_slot_that_the_pool_has_not_warmed_yet() -> None:
     assert not pool.claim(100)
 
 
+def test_a_slot_that_is_at_rest_rests_on_until_the_later_of_two_ends() -> None:
+    pool = SlotPool(1, now=0.0)
+    assert pool.take(0.0) == 0
+    pool.rest(0, until=1.0)
+    pool.rest(0, until=90.0)
+    pool.rest(0, until=30.0)
+    assert pool.take(89.9) is None
+    assert pool.take(90.0) == 0
+    pool.tick(200.0)
+    assert pool.state(0) is SlotState.OPEN
+
+
+def test_the_end_of_a_rest_that_a_claim_cut_short_frees_nobody() -> None:
+    pool = SlotPool(1, now=0.0)
+    pool.rest(0, until=10.0)
+    assert pool.claim(0)
+    pool.tick(10.0)
+    assert pool.state(0) is SlotState.OPEN
+    assert pool.take(10.0) is None
+
+
 def test_a_refused_slot_is_nobodys_until_the_media_proxy_is_a_new_one() -> None:
     pool = SlotPool(2, now=0.0)
     pool.refuse(0)
     assert pool.take(0.0) == 1
     assert pool.take(0.0) is None
     assert pool.count(SlotState.REFUSED) == 1
-    pool.restore()
+    pool.renew()
     assert pool.take(0.0) == 0
+
+
+def test_a_slot_that_is_refused_in_use_or_at_rest_is_nobodys_afterwards() -> None:
+    pool = SlotPool(2, now=0.0)
+    pool.take(0.0)
+    granted = pool.take(0.0, SlotState.GRANTED)
+    for slot in (0, 1):
+        pool.refuse(slot)
+    pool.rest(0, until=1.0)
+    assert granted == 1
+    pool.give_back(granted)
+    assert pool.take(1.0) is None
+    assert pool.count(SlotState.REFUSED) == 2
+
+
+def test_a_refused_slot_at_rest_rests_on_when_the_media_proxy_is_a_new_one() -> None:
+    pool = SlotPool(1, now=0.0)
+    pool.rest(0, until=90.0)
+    pool.refuse(0)
+    pool.renew()
+    assert pool.take(89.9) is None
+    assert pool.take(90.0) == 0
+
+
+def test_slots_where_the_media_proxy_listens_go_before_others() -> None:
+    pool = SlotPool(4, now=0.0)
+    assert pool.listening == 0
+    for slot in (2, 3):
+        pool.listens(slot)
+    assert pool.listening == 2
+    assert [pool.take(0.0) for _ in range(5)] == [2, 3, 0, 1, None]
+
+
+def test_a_new_media_proxy_listens_nowhere_yet() -> None:
+    pool = SlotPool(3, now=0.0)
+    pool.listens(1)
+    pool.renew()
+    assert pool.count(SlotState.WARMING) == 3
+    assert pool.listening == 0
 
 
 def test_a_refusal_takes_a_slot_from_nobody() -> None:
@@ -116,25 +176,32 @@ class SlotsAreNobodysTwice(RuleBasedStateMachine):
         self.pool = SlotPool(capacity, now=0.0, minimum=minimum)
         self.open: set[int] = set()
         self.resting: dict[int, float] = {}
+        self.refused: set[int] = set()
 
     @rule()
     def take(self) -> None:
         slot = self.pool.take(self.now)
+        self.forget_what_has_rested()
+        self.refused = {slot for slot in self.refused if slot < self.pool.size}
         if slot is None:
-            assert len(self.open) + sum(until > self.now for until in self.resting.values()) >= self.pool.capacity
+            assert len(self.open | set(self.resting) | self.refused) >= self.pool.capacity
             return
         assert slot not in self.open
-        assert self.resting.pop(slot, 0.0) <= self.now
+        assert slot not in self.refused
+        assert slot not in self.resting
         self.open.add(slot)
 
     @rule(used=st.booleans())
     def grant(self, used: bool) -> None:
         slot = self.pool.take(self.now, SlotState.GRANTED)
+        self.forget_what_has_rested()
+        self.refused = {slot for slot in self.refused if slot < self.pool.size}
         if slot is None:
             return
         assert slot not in self.open
+        assert slot not in self.resting
+        assert slot not in self.refused
         assert not self.pool.claim(slot)
-        self.resting.pop(slot, None)
         if used:
             self.pool.open(slot)
             self.open.add(slot)
@@ -157,15 +224,42 @@ class SlotsAreNobodysTwice(RuleBasedStateMachine):
             self.resting[slot] = self.now + rest
             self.pool.rest(slot, until=self.now + rest)
 
+    @rule(data=st.data(), rest=st.floats(0, 100))
+    def rest_again(self, data: st.DataObject, rest: float) -> None:
+        if self.resting:
+            slot = data.draw(st.sampled_from(sorted(self.resting)))
+            self.resting[slot] = max(self.resting[slot], self.now + rest)
+            self.pool.rest(slot, until=self.now + rest)
+
+    @rule(slot=st.integers(0, 100), refused=st.booleans())
+    def answer(self, slot: int, refused: bool) -> None:
+        if slot < self.pool.size:
+            if refused:
+                self.pool.refuse(slot)
+                self.refused.add(slot)
+            else:
+                self.pool.listens(slot)
+
+    @rule()
+    def renew(self) -> None:
+        self.pool.renew()
+        self.refused.clear()
+
     @rule(seconds=st.floats(0, 300))
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
         self.pool.tick(self.now)
+        self.forget_what_has_rested()
+        self.refused = {slot for slot in self.refused if slot < self.pool.size}
+
+    def forget_what_has_rested(self) -> None:
+        self.resting = {slot: until for slot, until in self.resting.items() if until > self.now}
 
     @invariant()
     def counts_agree(self) -> None:
         if hasattr(self, "pool"):
             assert self.pool.count(SlotState.OPEN) == len(self.open)
+            assert self.pool.count(SlotState.RESTING) == len(self.resting)
             assert sum(self.pool.count(state) for state in SlotState) == self.pool.size
 
 
