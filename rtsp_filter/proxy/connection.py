@@ -1,6 +1,8 @@
 """A client's connection: requests in, answered in order; interleaved media out, never torn apart.
 
-Requests are handled one at a time by a task that lives only while there are some. Media passes by outside of it.
+Requests are handled one at a time by a task that lives only while there are some. Media passes by outside of it. The
+client is not read while it has too much to be answered, does not take what it is sent, or its camera does not take
+what it sends.
 """
 
 from __future__ import annotations
@@ -8,11 +10,20 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
+from enum import Enum, auto
 from typing import Protocol, cast
 
 import structlog
 
-from rtsp_filter.proxy.limits import IDLE_TIMEOUT, MAX_HELD_MESSAGES, MAX_PIPELINED, STALLED_TIMEOUT, WRITE_BUFFER_BYTES
+from rtsp_filter.proxy.limits import (
+    IDLE_TIMEOUT,
+    MAX_PIPELINED,
+    MAX_PIPELINED_BYTES,
+    MAX_SHOWN_URL,
+    STALLED_TIMEOUT,
+    WRITE_BUFFER_BYTES,
+)
+from rtsp_filter.proxy.outbox import Outbox, OutboxFullError
 from rtsp_filter.proxy.requests import RequestHandler
 from rtsp_filter.proxy.session import Host, Session
 from rtsp_filter.proxy.sockets import plain_address, watch_peer
@@ -32,9 +43,6 @@ from rtsp_filter.rtsp import (
     response_for,
 )
 
-# What is no URL is logged up to here.
-MAX_LOGGED_URL = 200
-
 log = structlog.get_logger()
 
 
@@ -48,6 +56,14 @@ class ConnectionHost(Host, Protocol):
         """A counted connection is gone; `broken`: the network ended it."""
 
 
+class _Hold(Enum):
+    """Why a client is not read."""
+
+    REQUESTS = auto()
+    WRITING = auto()
+    CAMERA = auto()
+
+
 class ClientConnection(asyncio.Protocol):
     """One TCP connection of a client."""
 
@@ -58,14 +74,15 @@ class ClientConnection(asyncio.Protocol):
         self._proxy = proxy
         self._loop = asyncio.get_running_loop()
         self._parser = Parser()
+        self._outbox = Outbox()
         self._handler = RequestHandler(proxy, self)
         self._transport: asyncio.Transport | None = None
-        self._requests: deque[Request] = deque()
+        self._requests: deque[Request | RTSPParseError] = deque()
+        self._body_bytes = 0
         self._worker: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
-        self._mid_frame = False
-        self._held: list[bytes] = []
+        self._holds: set[_Hold] = set()
         self._closing = False
         self._admitted = False
 
@@ -73,15 +90,19 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        if peer is None:  # it hung up before it was accepted
+            self._abort()
+            return
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        self.address = plain_address(transport.get_extra_info("peername")[0])
+        self.address = plain_address(peer[0])
         self.local_address = plain_address(transport.get_extra_info("sockname")[0])
         sock: socket.socket = transport.get_extra_info("socket")
         watch_peer(sock, max(2, self._proxy.session_timeout // 2))
         self._admitted = self._proxy.admit(self.address)
         if not self._admitted:
             log.warning("connection refused: too many", client=self.address)
-            self._transport.abort()
+            self._abort()
             return
         self._expect_request()
 
@@ -95,19 +116,20 @@ class ClientConnection(asyncio.Protocol):
                     self._media_from_client(event)
         except RTSPParseError as error:
             log.info("a client sent something that is not RTSP", client=self.address, error=str(error))
-            self._send(_refusal(response_for(error.status, error.cseq), error).encode())
-            self._finish()
+            self._queue(error)
 
     def pause_writing(self) -> None:
         self._stalled = self._loop.call_later(STALLED_TIMEOUT, self._abort)
-        for session in self.sessions:
+        self._hold(_Hold.WRITING)
+        for session in self._interleaved():
             session.upstream.pause()
 
     def resume_writing(self) -> None:
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
-        for session in self.sessions:
+        self._release(_Hold.WRITING)
+        for session in self._interleaved():
             session.upstream.resume()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -125,95 +147,116 @@ class ClientConnection(asyncio.Protocol):
 
     def write_media(self, chunk: InterleavedChunk) -> None:
         """Pass interleaved frames on; messages that wait go out where a frame ends."""
-        if self._transport is None or self._closing:
-            return
-        if self._held:
-            boundary = len(chunk.data) if chunk.whole else chunk.last_frame if chunk.frames else None
-            if boundary is not None:
-                self._transport.write(chunk.data[:boundary])
-                self._transport.write(b"".join(self._held))
-                self._held.clear()
-                self._transport.write(chunk.data[boundary:])
-            else:
-                self._transport.write(chunk.data)
-        else:
-            self._transport.write(chunk.data)
-        self._mid_frame = not chunk.whole
+        if self._transport is not None and not self._closing:
+            for data in self._outbox.media(chunk):
+                self._transport.write(data)
 
-    def end(self, reason: str) -> None:
-        """Close the connection: its session is over, and RTSP/1.0 knows no other way to say so."""
-        log.info("client connection closed", client=self.address, reason=reason)
-        self._finish()
+    def translate_channels(self, table: bytes | None) -> None:
+        """Number the channels of this client's frames as its camera does."""
+        self._parser.translate_channels(table)
+
+    def camera_takes(self, takes: bool) -> None:
+        """Whether the camera takes what this client sends; the client is not read while it does not."""
+        if takes:
+            self._release(_Hold.CAMERA)
+        else:
+            self._hold(_Hold.CAMERA)
 
     def attach(self, session: Session) -> None:
-        """This connection speaks for `session` from now on, unless the session's media runs on another."""
-        if session.lower is LowerTransport.TCP and session.client is not self:
-            return  # its media stays where it is
-        if session.client is not None:
-            session.client.detach(session)
-        session.client = self
+        """This connection speaks for `session` too."""
         self.sessions.add(session)
-        self._proxy.session_resumed(session)
 
-    def detach(self, session: Session) -> None:
-        """This connection speaks for `session` no longer."""
+    def session_over(self, session: Session, reason: str, *, close: bool) -> None:
+        """A session that this connection spoke for is over; RTSP/1.0 knows no other way to say so than to close.
+
+        A connection with other sessions stays, unless it was left in the middle of a frame.
+        """
         self.sessions.discard(session)
+        if self._outbox.mid_frame or (close and not self.sessions):
+            log.info("client connection closed", client=self.address, reason=reason)
+            self._finish()
 
     def has_interleaved_session(self) -> bool:
         """Whether a session's media already runs here: frames of two cameras cannot be told apart in mid-frame."""
-        return any(session.lower is LowerTransport.TCP for session in self.sessions)
+        return any(True for _ in self._interleaved())
 
     # Requests
 
-    def _queue(self, request: Request) -> None:
+    def _queue(self, request: Request | RTSPParseError) -> None:
         self._requests.append(request)
-        if len(self._requests) >= MAX_PIPELINED and self._transport is not None:
-            self._transport.pause_reading()
+        self._body_bytes += len(request.body) if isinstance(request, Request) else 0
+        if len(self._requests) >= MAX_PIPELINED or self._body_bytes >= MAX_PIPELINED_BYTES:
+            self._hold(_Hold.REQUESTS)
         if self._worker is None:
             self._worker = asyncio.create_task(self._answer_all(), name=f"requests of {self.address}")
 
     async def _answer_all(self) -> None:
-        while self._requests and not self._closing:
-            request = self._requests.popleft()
-            if len(self._requests) == MAX_PIPELINED - 1 and self._transport is not None:
-                self._transport.resume_reading()
-            response = await self._answer(request)
-            self._send(response.encode())
-            self._expect_request()
-        self._worker = None
+        try:
+            while self._requests and not self._closing:
+                request = self._requests.popleft()
+                if isinstance(request, RTSPParseError):
+                    self._send(_refusal(response_for(request.status, request.cseq), request).encode())
+                    self._finish()
+                    return
+                self._body_bytes -= len(request.body)
+                response = await self._answer(request)
+                self._send(response.encode())
+                self._expect_request()
+                if len(self._requests) < MAX_PIPELINED and self._body_bytes < MAX_PIPELINED_BYTES:
+                    self._release(_Hold.REQUESTS)
+        except RTSPError:
+            log.exception("an answer could not be written", client=self.address)
+            self._abort()
+        finally:
+            self._worker = None
 
     async def _answer(self, request: Request) -> Response:
         try:
             return await self._handler.handle(request)
         except RTSPError as error:
-            log.info(
-                "request refused",
-                client=self.address,
-                method=request.method,
-                url=_without_password(request.url),
-                status=int(error.status),
-                why=str(error),
-                **({"camera": error.camera} if isinstance(error, UpstreamError) and error.camera else {}),
-            )
+            self._log_refusal(request, error)
             return _refusal(respond(request, error.status), error)
         except Exception:
             log.exception("a request failed through a fault of this proxy", method=request.method)
             return respond(request, StatusCode.INTERNAL_SERVER_ERROR)
 
+    def _log_refusal(self, request: Request, error: RTSPError) -> None:
+        log.info(
+            "request refused",
+            client=self.address,
+            method=request.method,
+            url=_shown(request.url),
+            status=int(error.status),
+            why=_reason(error),
+            **({"camera": error.camera} if isinstance(error, UpstreamError) and error.camera else {}),
+        )
+
     def _send(self, message: bytes) -> None:
         if self._transport is None or self._closing:
             return
-        if not self._mid_frame:
-            self._transport.write(message)
-        elif len(self._held) < MAX_HELD_MESSAGES:
-            self._held.append(message)
-        else:
+        try:
+            for data in self._outbox.message(message):
+                self._transport.write(data)
+        except OutboxFullError:
             self._abort()
 
     def _media_from_client(self, chunk: InterleavedChunk) -> None:
-        for session in self.sessions:
-            if session.lower is LowerTransport.TCP:
-                session.send_media(chunk)
+        for session in self._interleaved():
+            session.upstream.send_media(chunk)
+
+    def _interleaved(self) -> list[Session]:
+        return [session for session in self.sessions if session.lower is LowerTransport.TCP]
+
+    def _hold(self, why: _Hold) -> None:
+        if not self._holds and self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+        self._holds.add(why)
+
+    def _release(self, why: _Hold) -> None:
+        if why in self._holds:
+            self._holds.discard(why)
+            if not self._holds and self._transport is not None and not self._transport.is_closing():
+                self._transport.resume_reading()
 
     def _expect_request(self) -> None:
         if self._idle is not None:
@@ -239,16 +282,20 @@ class ClientConnection(asyncio.Protocol):
             self._transport.abort()
 
 
-def _without_password(url: str) -> str:
+def _shown(url: str) -> str:
+    """A URL for a log line: without its password, and not endless."""
     try:
-        return str(RTSPURL.parse(url).without_userinfo())
+        return str(RTSPURL.parse(url).without_userinfo())[:MAX_SHOWN_URL]
     except URLError:
-        return url[:MAX_LOGGED_URL]
+        return url[:MAX_SHOWN_URL]
+
+
+def _reason(error: RTSPError) -> str:
+    return str(error)[: 2 * MAX_SHOWN_URL]
 
 
 def _refusal(response: Response, error: RTSPError) -> Response:
     """The reason where players show it, and where people read it."""
     response.headers.set("Content-Type", "text/plain; charset=utf-8")
-    return Response(
-        status=response.status, reason=response.reason, headers=response.headers, body=f"{error}\r\n".encode()
-    )
+    body = f"{_reason(error)}\r\n".encode("utf-8", "backslashreplace")
+    return Response(status=response.status, reason=response.reason, headers=response.headers, body=body)

@@ -37,7 +37,12 @@ def client_response(
         headers.add("RTP-Info", rewrite_rtp_info(info, presentation.client))
     return Response(
         status=response.status,
-        reason=response.reason,
+        reason=presentation.hide(response.reason),
         headers=headers,
-        body=response.body if body is None else body,
+        body=_hidden(response.body, presentation) if body is None else body,
     )
+
+
+def _hidden(body: bytes, presentation: Presentation) -> bytes:
+    """A body without the camera's URLs; whatever else is in it stays to the byte."""
+    return presentation.hide(body.decode("latin-1")).encode("latin-1", "replace")

@@ -11,27 +11,35 @@ TEARDOWN_TIMEOUT = 2.0
 # A client that lost its control connection in UDP mode may come back on another within this many seconds, or half of
 # the session timeout where that is shorter: whoever does not come back is gone before the timeout.
 RESUME_GRACE = 10.0
+# A session that is set up and never played holds slots and a camera: players send PLAY at once.
+PLAY_TIMEOUT = 30.0
 # A connection without a session that asks for nothing is closed after this many seconds.
 IDLE_TIMEOUT = 60.0
-# Requests of one connection that wait their turn; after that it is not read until one is answered.
+# Requests of one connection that wait their turn, and the bytes of their bodies; it is not read beyond either.
 MAX_PIPELINED = 32
+MAX_PIPELINED_BYTES = 256 * 1024
 # Streams that one connection has described and not set up: each holds a connection to a camera.
 MAX_DESCRIBED = 4
-# Messages for a client that wait for the end of an interleaved frame.
-MAX_HELD_MESSAGES = 64
-# Interleaved bytes that a client has not taken yet: about a second of high-definition video. The camera is not read
-# beyond it, so that its own flow control decides.
+# Sessions of one connection: players have one, recorders that share a connection a few.
+MAX_SESSIONS_PER_CONNECTION = 16
+# Bytes that a peer has not taken yet: about a second of high-definition video. Who feeds it is not read beyond that,
+# so that the feeder's own flow control decides.
 WRITE_BUFFER_BYTES = 1024 * 1024
 # A client that takes nothing for this many seconds is gone.
 STALLED_TIMEOUT = 30.0
+# A camera that was not read for a while has this many seconds to show that it had answered meanwhile.
+CATCH_UP_SECONDS = 1.0
+# A URL, or what should have been one, in a log line or a refusal.
+MAX_SHOWN_URL = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyLimits:
-    """Bounds that an operator may move: sessions and connections of the whole proxy, connections of one client
-    address, and seconds after which a client that shows no sign of life has lost its session."""
+    """Bounds of the whole proxy and of one client address, and the seconds after which a client that shows no sign of
+    life has lost its session. Many players may share an address, so one address may have a quarter of everything."""
 
     max_sessions: int = 4096
+    max_sessions_per_client: int = 1024
     max_connections: int = 8192
     max_connections_per_client: int = 2048
     session_timeout: int = 60

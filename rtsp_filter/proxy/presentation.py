@@ -22,6 +22,10 @@ _ANY_URL = re.compile(r"rtsps?://[^\s;,\"']+", re.IGNORECASE)
 _KNOWN_KEYS = 1024
 
 
+# "rtsp:", "" and the authority: what a URL has before its path, split at slashes.
+_AUTHORITY_PARTS = 3
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
     """One medium of a stream. `control` is what the client's session description says."""
@@ -69,6 +73,8 @@ class Presentation:
 
     def upstream(self, client_url: str) -> str:
         """The camera's URL for a URL of the client: a track's, or the aggregate's."""
+        if not self.tracks:
+            return self._below(client_url)
         track = None if self.is_aggregate(client_url) else self.track(client_url)
         return self.upstream_aggregate if track is None else track.upstream_url
 
@@ -80,6 +86,22 @@ class Presentation:
             if wanted == known or known.endswith(f"/{wanted.lstrip('/')}"):
                 return resolve(self.client_base, track.control)
         return self.client_base if is_absolute(upstream_url) else upstream_url
+
+    @property
+    def host(self) -> str:
+        """The host that the client asked at."""
+        return RTSPURL.parse(self.client_url).host
+
+    def _below(self, client_url: str) -> str:
+        """The camera's URL where nothing was described: what differs between the two known URLs is replaced."""
+        ours, theirs = self.client_url.split("/"), self.upstream_url.split("/")
+        while len(ours) > _AUTHORITY_PARTS and len(theirs) > _AUTHORITY_PARTS and ours[-1] == theirs[-1]:
+            ours.pop()
+            theirs.pop()
+        prefix = "/".join(ours)
+        if client_url == prefix or client_url.startswith(f"{prefix}/"):
+            return "/".join(theirs) + client_url[len(prefix) :]
+        return self.upstream_url
 
     def hide(self, text: str) -> str:
         """Text with every RTSP URL in it replaced by the client's."""

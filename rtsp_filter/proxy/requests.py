@@ -5,6 +5,7 @@ One handler a connection: it remembers the streams that the connection has descr
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -12,7 +13,7 @@ import structlog
 from mesh.model import BackendTransport
 from rtsp_filter.proxy import transport
 from rtsp_filter.proxy.forwarding import client_response, request_headers
-from rtsp_filter.proxy.limits import MAX_DESCRIBED
+from rtsp_filter.proxy.limits import MAX_DESCRIBED, MAX_SESSIONS_PER_CONNECTION
 from rtsp_filter.proxy.presentation import Presentation, Track, describe
 from rtsp_filter.proxy.session import Client, Described, Host, Session
 from rtsp_filter.proxy.upstream import Upstream, UpstreamError
@@ -27,7 +28,9 @@ from rtsp_filter.rtsp import (
     SessionHeader,
     StateError,
     StatusCode,
+    TransportError,
     TransportSpec,
+    URLError,
     parse_transports,
     respond,
 )
@@ -53,6 +56,7 @@ class RequestHandler:
         self._proxy = proxy
         self._client = client
         self._described: list[Described] = []
+        self._challenged: Described | None = None
         self._methods: dict[str, Callable[[Request], Awaitable[Response]]] = {
             Method.OPTIONS: self._options,
             Method.DESCRIBE: self._describe,
@@ -76,10 +80,11 @@ class RequestHandler:
 
     def close(self) -> None:
         """Give up streams that were described and never set up."""
-        for described in self._described:
+        for described in [*self._described, *([self._challenged] if self._challenged else [])]:
             if described.session is None:
                 described.upstream.close()
         self._described.clear()
+        self._challenged = None
 
     async def _options(self, request: Request) -> Response:
         headers = [("Public", ", ".join(self._methods))]
@@ -88,22 +93,14 @@ class RequestHandler:
 
     async def _describe(self, request: Request) -> Response:
         url = _client_url(request)
-        decision, upstream_url = self._route(url)
-        described = await self._connect(decision, Presentation.undescribed(str(url), upstream_url))
+        described = await self._to_describe(url)
+        upstream_url = described.presentation.upstream_url
         try:
             response = await described.upstream.request(Method.DESCRIBE, upstream_url, headers=request_headers(request))
             if response.status in _REDIRECTS:
                 raise UpstreamError(f"the camera redirects ({response.status} {response.reason}); set its new address")
             if response.status != StatusCode.OK:
-                log.info(
-                    "the camera refused",
-                    client=self._client.address,
-                    url=str(url),
-                    camera=upstream_url,
-                    status=response.status,
-                )
-                described.upstream.close()
-                return client_response(request, response, described.presentation, [])
+                return self._refused(request, described, response)
             described.presentation, body = describe(
                 str(url), upstream_url, response.headers, response.body, self._client.local_address
             )
@@ -114,21 +111,52 @@ class RequestHandler:
         base = described.presentation.client_base
         return client_response(request, response, described.presentation, [("Content-Base", base)], body)
 
+    async def _to_describe(self, url: RTSPURL) -> Described:
+        """A connection to the camera: the one that asked for a password, since the question is good there only."""
+        challenged, self._challenged = self._challenged, None
+        if challenged is not None:
+            if challenged.presentation.client_url == str(url) and challenged.upstream.closed is None:
+                return challenged
+            challenged.upstream.close()
+        decision, upstream_url = self._route(url)
+        return await self._connect(decision, Presentation.undescribed(str(url), upstream_url))
+
+    def _refused(self, request: Request, described: Described, response: Response) -> Response:
+        """The camera's own refusal, and its question for a password, pass through."""
+        log.info(
+            "the camera refused",
+            client=self._client.address,
+            url=described.presentation.client_url,
+            camera=described.presentation.upstream_url,
+            status=response.status,
+        )
+        if response.status == StatusCode.UNAUTHORIZED:
+            self._challenged = described
+        else:
+            described.upstream.close()
+        return client_response(request, response, described.presentation, [])
+
     async def _setup(self, request: Request) -> Response:
         offered = parse_transports(request.headers.get("Transport") or "")
         session = self._named_session(request)
         url = _client_url(request)
         if session is None:
             return await self._first_setup(request, url, offered)
+        if session.client_address != self._client.address:
+            raise RTSPError("this session's media goes to another address", status=StatusCode.FORBIDDEN)
         spec = transport.choose(offered, self._client.address, frozenset({session.lower}))
         upstream_url, media = _track(session.presentation, url)
         return await session.setup(request, spec, upstream_url, media)
 
     async def _first_setup(self, request: Request, url: RTSPURL, offered: tuple[TransportSpec, ...]) -> Response:
         """The SETUP that makes a session."""
+        if len(self._client.sessions) >= MAX_SESSIONS_PER_CONNECTION:
+            raise RTSPError(
+                f"this connection has its {MAX_SESSIONS_PER_CONNECTION} sessions already",
+                status=StatusCode.NOT_ENOUGH_BANDWIDTH,
+            )
         described = await self._described_for(url)
-        allowed = _LOWER_TRANSPORTS[described.decision.upstream.transport]
-        spec = transport.choose(offered, self._client.address, allowed)
+        spec = transport.choose(offered, self._client.address, self._possible(described))
         if spec.lower is LowerTransport.TCP and self._client.has_interleaved_session():
             raise RTSPError(
                 "this connection already carries a session's media; use another", status=StatusCode.FORBIDDEN
@@ -136,15 +164,33 @@ class RequestHandler:
         upstream_url, media = _track(described.presentation, url)
         session = self._proxy.new_session(described, self._client, spec.lower)
         described.session = session
-        self._client.attach(session)
         try:
             response = await session.setup(request, spec, upstream_url, media)
         except BaseException:
             self._proxy.session_over(session, "it could not be set up", close_client=False)
             raise
         if response.status != StatusCode.OK:
-            await session.end(f"the camera refused SETUP: {response.status} {response.reason}", close_client=False)
+            reason = f"the camera refused SETUP: {response.status} {response.reason}"
+            await asyncio.shield(self._proxy.session_over(session, reason, close_client=False))
         return response
+
+    def _possible(self, described: Described) -> frozenset[LowerTransport]:
+        """How media may come: as the backend allows, and over UDP only where it could arrive.
+
+        Raises TransportError where nothing is left.
+        """
+        allowed = _LOWER_TRANSPORTS[described.decision.upstream.transport]
+        addresses = self._proxy.relays.media_addresses
+        if LowerTransport.UDP not in allowed or not addresses:
+            return allowed
+        try:
+            transport.media_address(addresses, described.upstream.peer_address, "the camera")
+            transport.media_address(addresses, self._client.address, "the client")
+        except TransportError:
+            if allowed == {LowerTransport.UDP}:
+                raise
+            return allowed - {LowerTransport.UDP}
+        return allowed
 
     async def _play(self, request: Request) -> Response:
         return await self._session(request).forward(request)
@@ -175,7 +221,7 @@ class RequestHandler:
         session = self._proxy.sessions.get(SessionHeader.parse(value).id)
         if session is None:
             raise RTSPError("there is no such session (any more)", status=StatusCode.SESSION_NOT_FOUND)
-        self._client.attach(session)
+        session.join(self._client)
         return session
 
     def _route(self, url: RTSPURL) -> tuple[Decision, str]:
@@ -202,7 +248,7 @@ class RequestHandler:
     async def _described_for(self, url: RTSPURL) -> Described:
         """The stream that a first SETUP is about, with a connection of its own to the camera."""
         for known in reversed(self._described):
-            if known.presentation.covers(str(url)):
+            if known.presentation.host == url.host and known.presentation.covers(str(url)):
                 if known.session is None and known.upstream.closed is None:
                     return known
                 fresh = await self._connect(known.decision, known.presentation)
@@ -215,6 +261,9 @@ class RequestHandler:
 
 
 def _client_url(request: Request) -> RTSPURL:
+    """The URL of a request, without credentials. Raises URLError for bytes that are no UTF-8, which nobody can show."""
+    if not request.url.isprintable():
+        raise URLError("the URL has characters that no URL has")
     return RTSPURL.parse(request.url).without_userinfo()
 
 
@@ -224,5 +273,5 @@ def _track(presentation: Presentation, url: RTSPURL) -> tuple[str, str]:
     if track is not None:
         return track.upstream_url, track.media
     if not presentation.tracks or presentation.is_aggregate(str(url)):
-        return presentation.upstream_aggregate, "unknown"
+        return presentation.upstream(str(url)), "unknown"
     raise RTSPError("this stream has no such track", status=StatusCode.NOT_FOUND)

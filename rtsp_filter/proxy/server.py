@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from rtsp_filter.proxy.connection import ClientConnection
-from rtsp_filter.proxy.limits import TEARDOWN_TIMEOUT, ProxyLimits
+from rtsp_filter.proxy.limits import PLAY_TIMEOUT, TEARDOWN_TIMEOUT, ProxyLimits
 from rtsp_filter.proxy.routes import RouteView, check
 from rtsp_filter.proxy.session import Client, Described, Session
 from rtsp_filter.relays import RelayClient
@@ -69,6 +69,7 @@ class RTSPProxy:
             check=check,
         )
         self._connections: Counter[str] = Counter()
+        self._client_sessions: Counter[str] = Counter()
         self._endings: set[asyncio.Task[None]] = set()
         self._graces: dict[Session, asyncio.TimerHandle] = {}
 
@@ -123,14 +124,15 @@ class RTSPProxy:
         self._connections[client.address] -= 1
         if not self._connections[client.address]:
             del self._connections[client.address]
+        loop = asyncio.get_running_loop()
         for session in client.sessions:
-            session.client = None
-            if session.ended:
+            session.clients.discard(client)
+            if session.ended or session.clients:
                 continue
             if session.lower is LowerTransport.TCP or broken:
                 self.session_over(session, "the client's connection was lost")
             else:
-                self._graces[session] = asyncio.get_running_loop().call_later(
+                self._graces[session] = loop.call_later(
                     self.settings.limits.resume_grace, self.session_over, session, "the client did not come back"
                 )
 
@@ -147,23 +149,37 @@ class RTSPProxy:
                 f"this proxy has its {self.settings.limits.max_sessions} sessions already",
                 status=StatusCode.NOT_ENOUGH_BANDWIDTH,
             )
+        limits = self.settings.limits
+        if self._client_sessions[client.address] >= limits.max_sessions_per_client:
+            raise RTSPError(
+                f"{client.address} has its {limits.max_sessions_per_client} sessions already",
+                status=StatusCode.NOT_ENOUGH_BANDWIDTH,
+            )
         session = Session(self, described, client, lower)
         self.sessions[session.id] = session
+        self._client_sessions[client.address] += 1
+        asyncio.get_running_loop().call_later(PLAY_TIMEOUT, self._expect_play, session)
         return session
 
-    def session_over(self, session: Session, reason: str, *, close_client: bool = True) -> None:
-        """End a session in the background; it is of no use to anybody from now on."""
+    def session_over(self, session: Session, reason: str, *, close_client: bool = True) -> asyncio.Task[None]:
+        """End a session, whatever becomes of the caller; it is of no use to anybody from now on."""
         self.sessions.pop(session.id, None)
         task = asyncio.create_task(session.end(reason, close_client=close_client), name=f"end of {session.id}")
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
+        return task
 
     def session_ended(self, session: Session) -> None:
         """A session holds nothing any more."""
         self.sessions.pop(session.id, None)
         self.session_resumed(session)
-        if session.client is not None:
-            session.client.detach(session)
+        self._client_sessions[session.client_address] -= 1
+        if not self._client_sessions[session.client_address]:
+            del self._client_sessions[session.client_address]
+
+    def _expect_play(self, session: Session) -> None:
+        if not session.played and not session.ended:
+            self.session_over(session, f"it was not played within {PLAY_TIMEOUT:.0f} s")
 
     def _relay_lost(self, relay_id: str, reason: str) -> None:
         for session in self.sessions.values():

@@ -22,7 +22,7 @@ from rtsp_filter.proxy.forwarding import client_response, request_headers
 from rtsp_filter.proxy.limits import TEARDOWN_TIMEOUT
 from rtsp_filter.proxy.presentation import Presentation
 from rtsp_filter.proxy.upstream import Upstream, UpstreamError
-from rtsp_filter.relays import Allocation, Receiver, Relay, RelayClient, RelayError, RelayFailure
+from rtsp_filter.relays import Receiver, Relay, RelayClient, RelayError, RelayFailure
 from rtsp_filter.routing import Decision, NoRoute
 from rtsp_filter.rtsp import (
     RTSPURL,
@@ -62,18 +62,22 @@ class Client(Protocol):
 
     address: str
     local_address: str
+    sessions: set[Session]
 
     def write_media(self, chunk: InterleavedChunk) -> None:
         """Pass interleaved frames on."""
 
-    def end(self, reason: str) -> None:
-        """Close the connection: its session is over."""
+    def translate_channels(self, table: bytes | None) -> None:
+        """Number the channels of the client's frames as its camera does."""
+
+    def camera_takes(self, takes: bool) -> None:
+        """Whether the camera takes what this client sends."""
 
     def attach(self, session: Session) -> None:
-        """Speak for `session` from now on, unless its media runs on another connection."""
+        """Speak for `session` too."""
 
-    def detach(self, session: Session) -> None:
-        """Speak for `session` no longer."""
+    def session_over(self, session: Session, reason: str, *, close: bool) -> None:
+        """A session is over; close the connection if that is to be and no other session needs it."""
 
     def has_interleaved_session(self) -> bool:
         """Whether a session's media already runs on this connection."""
@@ -95,8 +99,8 @@ class Host(Protocol):
     def session_resumed(self, session: Session) -> None:
         """A connection speaks for the session (again)."""
 
-    def session_over(self, session: Session, reason: str, *, close_client: bool = True) -> None:
-        """End the session in the background."""
+    def session_over(self, session: Session, reason: str, *, close_client: bool = True) -> asyncio.Task[None]:
+        """End the session, whatever becomes of the caller."""
 
     def session_ended(self, session: Session) -> None:
         """The session has ended and holds nothing any more."""
@@ -131,10 +135,12 @@ class Session:
         self.presentation = described.presentation
         self.decision = described.decision
         self.upstream = described.upstream
-        self.client: Client | None = client
+        self.clients: set[Client] = set()
+        """Connections that speak for the session; over TCP, the one that its media runs on."""
         self.client_address = client.address
         self.lower = lower
         self.state = State.INIT
+        self.played = False
         self.legs: dict[str, Leg] = {}
         self.ended = False
         self._relays: set[str] = set()
@@ -143,6 +149,15 @@ class Session:
         self.upstream.on_closed = self._camera_gone
         if lower is LowerTransport.TCP:
             self.upstream.on_media = client.write_media
+            self.upstream.on_takes = client.camera_takes
+        self.join(client)
+
+    def join(self, client: Client) -> None:
+        """A connection names the session, and speaks for it from now on; media over TCP stays where it is."""
+        if self.lower is LowerTransport.UDP or not self.clients:
+            self.clients.add(client)
+            client.attach(self)
+            self.host.session_resumed(self)
 
     @property
     def header(self) -> tuple[str, str]:
@@ -150,7 +165,8 @@ class Session:
         return "Session", SessionHeader(id=self.id, timeout=self.host.session_timeout).encode()
 
     async def setup(self, request: Request, spec: TransportSpec, upstream_url: str, media: str) -> Response:
-        """Set up one track. Raises RTSPError; what was opened for the track is closed then."""
+        """Set up one track. Raises RTSPError; once the camera may have the track, the whole session ends with that."""
+        self._check_alive()
         after = next_state(self.state, Method.SETUP)
         if upstream_url in self.legs:
             raise RTSPError(
@@ -161,6 +177,7 @@ class Session:
             response = await self._setup_udp(request, spec, upstream_url, media)
         else:
             response = await self._setup_tcp(request, spec, upstream_url, media)
+        self._check_alive()
         if response.status == StatusCode.OK:
             self.state = after
             self._report()
@@ -168,6 +185,7 @@ class Session:
 
     async def forward(self, request: Request) -> Response:
         """Ask the camera the same; the session's state follows its answer."""
+        self._check_alive()
         after = next_state(self.state, request.method)
         response = await self.upstream.request(
             request.method,
@@ -177,32 +195,34 @@ class Session:
         )
         if response.status == StatusCode.OK and after is not self.state:
             self.state = after
+            self.played |= after is State.PLAYING
             self._report()
             log.info(f"session is {after.value.lower()}", **self._identity())
         return client_response(request, response, self.presentation, [self.header])
 
     async def teardown(self, request: Request) -> Response:
-        """The client ends the session; it is told so whatever the camera says."""
-        await self.end("the client ended it", close_client=False)
+        """The client ends the session; it is told so whatever the camera says, and may hang up meanwhile."""
+        await asyncio.shield(self.host.session_over(self, "the client ended it", close_client=False))
         return respond(request, StatusCode.OK, [("Session", self.id)])
 
-    def send_media(self, chunk: InterleavedChunk) -> None:
-        """Interleaved frames from the client: receiver reports."""
-        self.upstream.send_media(chunk.data)
+    def _check_alive(self) -> None:
+        if self.ended:
+            raise RTSPError("the session has just ended", status=StatusCode.SESSION_NOT_FOUND)
 
     def holds_relay(self, relay_id: str) -> bool:
         """Whether a relay is one of this session's."""
         return relay_id in self._relays
 
     async def end(self, reason: str, *, close_client: bool = True) -> None:
-        """Give back everything. Takes TEARDOWN_TIMEOUT at most; a second call does nothing."""
+        """Give back everything. Takes TEARDOWN_TIMEOUT at most; a second call does nothing.
+
+        Media goes on until the camera has answered, so that no client is left in the middle of a frame.
+        """
         if self.ended:
             return
         self.ended = True
         log.info("session ended", **self._identity(), reason=reason, seconds=round(time.time() - self._started, 1))
-        if close_client and self.client is not None:
-            self.client.end(reason)
-        self.upstream.on_closed = self.upstream.on_media = None
+        self.upstream.on_closed = None
         stopped = False
         try:
             stopped = await self._stop_camera()
@@ -212,6 +232,10 @@ class Session:
                 self.host.relays.close(self._relays, sender_stopped=stopped)
             self.host.relays.end_session(self.id, reason)
             self.host.session_ended(self)
+            for client in self.clients:
+                client.translate_channels(None)
+                client.camera_takes(True)
+                client.session_over(self, reason, close=close_client)
 
     async def _stop_camera(self) -> bool:
         """TEARDOWN; whether the camera confirmed that it sends no more, or never was asked to."""
@@ -231,45 +255,42 @@ class Session:
         self._relays.add(relay.relay_id)
         try:
             allocation = await _opened(relay.allocated)
-            response, granted, answer = await self._ask_udp(request, spec, upstream_url, allocation)
+            wanted = transport.upstream_udp(spec, allocation, self.upstream.local_address, self.upstream.peer_address)
+            transport.answer_udp(spec, None, allocation, self.client_address)
+        except BaseException:
+            self._drop_relay(relay)  # the camera was not asked
+            raise
+        try:
+            response = await self._ask_setup(request, wanted, upstream_url)
             if response.status != StatusCode.OK:
                 self._drop_relay(relay)
                 return client_response(request, response, self.presentation, [])
+            granted = _granted(response, LowerTransport.UDP)
             await _opened(relay.ready)
         except BaseException:
-            self._drop_relay(relay)
+            self.host.session_over(self, "a track could not be set up", close_client=False)
             raise
         self.legs[upstream_url] = Leg(media=media, upstream_url=upstream_url, relay_id=relay.relay_id)
         log.debug("relay open", session=self.id, media=media, slot=allocation.slot, camera=granted and granted.encode())
+        answer = transport.answer_udp(spec, granted, allocation, self.client_address)
         return client_response(request, response, self.presentation, [("Transport", answer.encode()), self.header])
-
-    async def _ask_udp(
-        self, request: Request, spec: TransportSpec, upstream_url: str, allocation: Allocation
-    ) -> tuple[Response, TransportSpec | None, TransportSpec]:
-        """SETUP at the camera; gives its answer, what it granted, and what the client is told."""
-        wanted = transport.upstream_udp(spec, allocation, self.upstream.local_address, self.upstream.peer_address)
-        answer = transport.answer_udp(spec, None, allocation, self.client_address)
-        response = await self._ask_setup(request, wanted, upstream_url)
-        granted = _granted(response)
-        if response.status == StatusCode.OK:
-            if granted is not None and granted.lower is not LowerTransport.UDP:
-                raise UpstreamError("the camera granted TCP where UDP was asked for")
-            answer = transport.answer_udp(spec, granted, allocation, self.client_address)
-        return response, granted, answer
 
     async def _setup_tcp(self, request: Request, spec: TransportSpec, upstream_url: str, media: str) -> Response:
         pair = transport.channels(spec, self._client_channels())
         response = await self._ask_setup(request, transport.upstream_tcp(spec, pair), upstream_url)
         if response.status != StatusCode.OK:
             return client_response(request, response, self.presentation, [])
-        granted = _granted(response)
-        if granted is not None and granted.lower is not LowerTransport.TCP:
-            raise UpstreamError("the camera granted UDP where TCP was asked for")
+        try:
+            granted = _granted(response, LowerTransport.TCP)
+        except UpstreamError:
+            self.host.session_over(self, "a track could not be set up", close_client=False)
+            raise
         theirs = granted.interleaved if granted is not None and granted.interleaved is not None else pair
         self.legs[upstream_url] = Leg(media=media, upstream_url=upstream_url, channels=(theirs, pair))
-        self.upstream.core.translate_channels(
-            transport.channel_table(leg.channels for leg in self.legs.values() if leg.channels is not None)
-        )
+        pairs = [leg.channels for leg in self.legs.values() if leg.channels is not None]
+        self.upstream.core.translate_channels(transport.channel_table(pairs))
+        for client in self.clients:
+            client.translate_channels(transport.channel_table((ours, camera) for camera, ours in pairs))
         answer = transport.answer_tcp(spec, granted, pair)
         return client_response(request, response, self.presentation, [("Transport", answer.encode()), self.header])
 
@@ -282,7 +303,7 @@ class Session:
         return (leg.channels[1] for leg in self.legs.values() if leg.channels is not None)
 
     def _drop_relay(self, relay: Relay) -> None:
-        """PLAY has not been sent for this track, so no sender sends to it."""
+        """The camera does not have this track, so no sender sends to it."""
         self._relays.discard(relay.relay_id)
         self.host.relays.close([relay.relay_id], sender_stopped=True)
 
@@ -326,7 +347,9 @@ async def _opened(future: asyncio.Future[T]) -> T:
         raise RTSPError(str(error), status=_RELAY_STATUS[error.reason]) from error
 
 
-def _granted(response: Response) -> TransportSpec | None:
-    """What a camera granted; some say nothing."""
+def _granted(response: Response, lower: LowerTransport) -> TransportSpec | None:
+    """What a camera granted; some say nothing. Raises UpstreamError for what was not asked for."""
     specs = parse_transports(response.headers.get("Transport") or "")
+    if specs and specs[0].lower is not lower:
+        raise UpstreamError(f"the camera granted {specs[0].lower.value} where {lower.value} was asked for")
     return specs[0] if specs else None

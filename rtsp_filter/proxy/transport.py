@@ -7,7 +7,7 @@ the camera is asked for the very channels of the client and chunks need no chang
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -70,7 +70,7 @@ def upstream_udp(spec: TransportSpec, allocation: Allocation, local_address: str
 
     `local_address` is this end of the connection to the camera: where it sends to unless told otherwise.
     """
-    media = _media_address(allocation, camera_address, "the camera")
+    media = media_address(allocation.addresses, camera_address, "the camera")
     destination = None if _unspecified(media) or _same_address(media, local_address) else media
     return TransportSpec(
         profile=spec.profile,
@@ -92,7 +92,7 @@ def answer_udp(
 
     Raises TransportError where the media proxy cannot reach the client.
     """
-    media = _media_address(allocation, client_address, "the client")
+    media = media_address(allocation.addresses, client_address, "the client")
     return replace(
         _answer(spec, granted),
         source=None if _unspecified(media) else media,
@@ -106,22 +106,25 @@ def answer_tcp(spec: TransportSpec, granted: TransportSpec | None, pair: Pair) -
     return replace(_answer(spec, granted), lower=LowerTransport.TCP, interleaved=pair)
 
 
-def _answer(spec: TransportSpec, granted: TransportSpec | None) -> TransportSpec:
-    ssrc = None if granted is None else granted.ssrc
-    return TransportSpec(profile=spec.profile, ssrc=ssrc, mode=spec.mode)
+def media_address(addresses: Sequence[str], peer: str, who: str) -> str:
+    """The media proxy's address for this peer: of its family, and not loopback unless the peer is there too.
 
-
-def _media_address(allocation: Allocation, peer: str, who: str) -> str:
-    """The media proxy's address for this peer: of its family, and not loopback unless the peer is there too."""
-    remote = _parsed(peer)
-    for text in allocation.addresses:
+    Raises TransportError where there is none, with the remedy.
+    """
+    remote = _parsed(peer.partition("%")[0])
+    for text in addresses:
         address = _parsed(text)
         if address.version == remote.version and (remote.is_loopback or not address.is_loopback):
             return text
     raise TransportError(
-        f"UDP media cannot pass between {who} at {peer} and the media address {', '.join(allocation.addresses)};"
+        f"UDP media cannot pass between {who} at {peer} and the media address {', '.join(addresses)};"
         " use TCP, or set --media-address to an address of this machine that both sides reach"
     )
+
+
+def _answer(spec: TransportSpec, granted: TransportSpec | None) -> TransportSpec:
+    ssrc = None if granted is None else granted.ssrc
+    return TransportSpec(profile=spec.profile, ssrc=ssrc, mode=spec.mode)
 
 
 def _unspecified(address: str) -> bool:

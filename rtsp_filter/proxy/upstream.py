@@ -7,7 +7,8 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import cast
 
-from rtsp_filter.proxy.limits import CONNECT_TIMEOUT
+from rtsp_filter.proxy.limits import CATCH_UP_SECONDS, CONNECT_TIMEOUT, WRITE_BUFFER_BYTES
+from rtsp_filter.proxy.outbox import Outbox, OutboxFullError
 from rtsp_filter.proxy.sockets import plain_address, watch_peer
 from rtsp_filter.rtsp import (
     ClientCore,
@@ -44,12 +45,14 @@ class UpstreamError(RTSPError):
 class Upstream(asyncio.Protocol):
     """A connection to a camera, for at most one session.
 
-    `on_media` gets interleaved chunks, `on_closed` the reason when the camera, or the network, ends the connection.
+    `on_media` gets interleaved chunks, `on_takes` whether the camera takes what it is sent, `on_closed` the reason when
+    the camera, or the network, ends the connection.
     """
 
     def __init__(self) -> None:
         self.core = ClientCore()
         self.on_media: Callable[[InterleavedChunk], None] | None = None
+        self.on_takes: Callable[[bool], None] | None = None
         self.on_closed: Callable[[str], None] | None = None
         self.keepalive_url: str | None = None
         self.closed: str | None = None
@@ -60,6 +63,8 @@ class Upstream(asyncio.Protocol):
         self._keepalives: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = 0.0
+        self._paused = False
+        self._outbox = Outbox()
         self._loop = asyncio.get_running_loop()
 
     @classmethod
@@ -95,30 +100,38 @@ class Upstream(asyncio.Protocol):
         finally:
             self._waiting.pop(handle, None)
 
-    def send_media(self, data: bytes | memoryview) -> None:
-        """Send bytes of interleaved frames."""
+    def send_media(self, chunk: InterleavedChunk) -> None:
+        """Send interleaved frames."""
         if self._transport is not None and self.closed is None:
-            self._transport.write(data)
+            for data in self._outbox.media(chunk):
+                self._transport.write(data)
 
     def pause(self) -> None:
-        """Read no more for now."""
-        if self._transport is not None and self.closed is None:
+        """Read no more for now; what the camera says meanwhile is not late."""
+        if self._transport is not None and self.closed is None and not self._paused:
+            self._paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read again."""
-        if self._transport is not None and self.closed is None:
+        if self._transport is not None and self.closed is None and self._paused:
+            self._paused = False
             self._transport.resume_reading()
+            self._set_timer(self._loop.time() + CATCH_UP_SECONDS)
 
     def close(self) -> None:
         """End the connection without a word to `on_closed`."""
-        self.on_media = self.on_closed = None
+        self.on_media = self.on_takes = self.on_closed = None
         self._end("the connection was closed")
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        if transport.get_extra_info("peername") is None:  # it hung up already
+            self._end("the camera closed the connection")
+            return
         self.local_address = plain_address(transport.get_extra_info("sockname")[0])
         self.peer_address = plain_address(transport.get_extra_info("peername")[0])
         sock: socket.socket = transport.get_extra_info("socket")
@@ -132,6 +145,14 @@ class Upstream(asyncio.Protocol):
             self._end(f"the camera sent something that is not RTSP: {error}")
             return
         self._flush()
+
+    def pause_writing(self) -> None:
+        if self.on_takes is not None:
+            self.on_takes(False)
+
+    def resume_writing(self) -> None:
+        if self.on_takes is not None:
+            self.on_takes(True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(f"the camera closed the connection{f' ({exc})' if exc else ''}")
@@ -165,19 +186,27 @@ class Upstream(asyncio.Protocol):
             return
         data = self.core.data_to_send()
         if data:
-            self._transport.write(data)
+            try:
+                for part in self._outbox.message(data):
+                    self._transport.write(part)
+            except OutboxFullError:
+                self._end("the client stopped in the middle of an interleaved frame")
+                return
         due = self.core.next_timer()
+        if due is not None and (self._timer is None or due < self._wakes_at):
+            self._set_timer(due)
+
+    def _set_timer(self, at: float) -> None:
         if self._timer is not None:
-            if due is not None and self._wakes_at <= due:
-                return  # it will look again when it fires
             self._timer.cancel()
-            self._timer = None
-        if due is not None:
-            self._wakes_at = due
-            self._timer = self._loop.call_at(due, self._timer_fired)
+        self._wakes_at = at
+        self._timer = self._loop.call_at(at, self._timer_fired)
 
     def _timer_fired(self) -> None:
+        """Answers cannot be late while they are not read: `resume` sets the timer again."""
         self._timer = None
+        if self._paused:
+            return
         self.core.handle_timer(self._loop.time())
         self._take_events()
         self._flush()

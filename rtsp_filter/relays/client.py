@@ -9,6 +9,7 @@ import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import structlog
@@ -72,6 +73,9 @@ class RelayClient:
         self._on_end_session = on_end_session
         self._opening: dict[str, Relay] = {}
         self._outgoing: asyncio.Queue[relay_pb2.ProxyMessage] | None = None
+        self._call: Any = None
+        self.media_addresses: tuple[str, ...] = ()
+        """Addresses of the media proxy, as the last slot named them."""
         self._granted: deque[Allocation] = deque()  # ends with the stream
         self._untold: set[str] = set()  # sessions that have changed
         self._telling: asyncio.TimerHandle | None = None
@@ -85,6 +89,11 @@ class RelayClient:
                 try:
                     await self._stream(channel)
                     delay = first
+                except asyncio.CancelledError:
+                    task = asyncio.current_task()
+                    if task is None or task.cancelling():
+                        raise
+                    # It was the stream that was cancelled, by `_send`, and not we.
                 except grpc.aio.AioRpcError as error:
                     if self.connected:
                         log.warning("lost the control plane; media goes on", error=error.details())
@@ -113,8 +122,9 @@ class RelayClient:
 
     def close(self, relay_ids: Collection[str], *, sender_stopped: bool) -> None:
         """Give relays back; `sender_stopped` when their sender has confirmed that it sends no more."""
-        for relay_id in relay_ids:
-            self._opening.pop(relay_id, None)
+        gone = RelayError(RelayFailure.REFUSED, "the relay was given back before it was open")
+        for relay in [self._opening.pop(relay_id) for relay_id in relay_ids if relay_id in self._opening]:
+            _fail(relay, gone)
         self._send(self._book.close(relay_ids, sender_stopped=sender_stopped))
 
     def keep_session(self, session: relay_pb2.Session) -> None:
@@ -151,6 +161,8 @@ class RelayClient:
         except asyncio.QueueFull:
             log.warning("the control plane does not read; the relay stream starts over")
             self._outgoing = None
+            if self._call is not None:
+                self._call.cancel()
 
     async def _stream(self, channel: grpc.aio.Channel) -> None:
         outgoing: asyncio.Queue[relay_pb2.ProxyMessage] = asyncio.Queue(MAX_QUEUED)
@@ -162,11 +174,11 @@ class RelayClient:
             self.connected = not call.done()
             if self.connected:
                 log.info("connected to the control plane", target=self._target)
+            self._call = call
             async for message in call:
                 self._receive(message)
-                if self._outgoing is None:
-                    return
         finally:
+            self._call = None
             call.cancel()
 
     async def _requests(self, outgoing: asyncio.Queue[relay_pb2.ProxyMessage]) -> AsyncIterator[relay_pb2.ProxyMessage]:
@@ -182,11 +194,13 @@ class RelayClient:
     def _receive(self, message: relay_pb2.ControlMessage) -> None:
         match self._book.receive(message):
             case Allocated(relay_id=relay_id, allocation=allocation):
+                self.media_addresses = allocation.addresses
                 relay = self._opening.get(relay_id)
                 if relay is not None and not relay.allocated.done():
                     relay.allocated.set_result(allocation)
             case Granted(allocations=allocations):
                 self._granted.extend(allocations)
+                self.media_addresses = allocations[-1].addresses
             case Ready(relay_id=relay_id):
                 relay = self._opening.pop(relay_id, None)
                 if relay is not None:
@@ -201,18 +215,22 @@ class RelayClient:
         if relay is None:
             self._on_relay_lost(relay_id, str(error))
             return
-        for future in (relay.allocated, relay.ready):
-            if not future.done():
-                future.set_exception(error)
+        _fail(relay, error)
 
     def _open_timed_out(self, relay_id: str) -> None:
+        """Nobody answers; whoever waits for the relay gives it back, and knows whether its sender has stopped."""
         if relay_id not in self._opening:
             return
-        self._send(self._book.close([relay_id], sender_stopped=True))
         reason = "does not answer" if self.connected else f"cannot be reached at {self._target}"
-        self._failed(
-            relay_id, RelayError(RelayFailure.CONTROL_PLANE_UNAVAILABLE, f"the control plane {reason}; is it running?")
-        )
+        error = RelayError(RelayFailure.CONTROL_PLANE_UNAVAILABLE, f"the control plane {reason}; is it running?")
+        _fail(self._opening.pop(relay_id), error)
+
+
+def _fail(relay: Relay, error: RelayError) -> None:
+    """Whoever still waits for the relay hears of it."""
+    for future in (relay.allocated, relay.ready):
+        if not future.done():
+            future.set_exception(error)
 
 
 def _channel_options(last_delay: float) -> list[tuple[str, int]]:

@@ -1,0 +1,273 @@
+"""One session through every way that it can go wrong: what it holds is given back once, and for what it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from mesh.model import BackendTransport
+from rtsp_filter.proxy import Listen, ProxySettings, RTSPProxy
+from rtsp_filter.proxy.connection import ClientConnection
+from rtsp_filter.proxy.limits import ProxyLimits
+from rtsp_filter.proxy.presentation import Presentation
+from rtsp_filter.proxy.session import Described, Session
+from rtsp_filter.proxy.upstream import Upstream, UpstreamError
+from rtsp_filter.relays import Allocation, Receiver, Relay, RelayClient, RelayError, RelayFailure
+from rtsp_filter.routing import Decision
+from rtsp_filter.routing import Upstream as Endpoint
+from rtsp_filter.rtsp import (
+    Headers,
+    LowerTransport,
+    Method,
+    Request,
+    Response,
+    RTSPError,
+    SessionHeader,
+    StatusCode,
+    TransportSpec,
+    parse_transports,
+)
+
+CAMERA = "rtsp://127.0.0.1:9554/cam"
+CLIENT = "rtsp://127.0.0.1:8554/lobby"
+
+
+class Camera:
+    """Stands in for the connection to a camera: answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.core = SimpleNamespace(session=None, translate_channels=lambda table: None)
+        self.local_address = self.peer_address = "127.0.0.1"
+        self.keepalive_url = self.on_media = self.on_takes = self.on_closed = self.closed = None
+        self.asked: list[str] = []
+        self.waiting: dict[str, asyncio.Future[Response]] = {}
+        self._asked_something = asyncio.Event()
+
+    async def asked_to(self, method: str) -> None:
+        """Wait until a request is on its way."""
+        while method not in self.waiting:
+            self._asked_something.clear()
+            await self._asked_something.wait()
+
+    async def request(
+        self, method: str, url: str, *, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
+    ) -> Response:
+        if self.closed is not None:
+            raise UpstreamError(self.closed)
+        self.asked.append(method)
+        self.waiting[method] = asyncio.get_running_loop().create_future()
+        self._asked_something.set()
+        return await self.waiting[method]
+
+    async def answer(self, method: str, status: int = 200, *headers: tuple[str, str]) -> None:
+        """Answer the request that is, or is about to be, on its way."""
+        await self.asked_to(method)
+        if method == Method.SETUP and status == StatusCode.OK:
+            self.core.session = SessionHeader(id="theirs")
+        self.waiting.pop(method).set_result(Response(status=status, reason="", headers=Headers(headers)))
+
+    def close(self) -> None:
+        self.closed = "closed"
+
+
+class Relays:
+    """Stands in for the control plane."""
+
+    media_addresses = ("127.0.0.1",)
+
+    def __init__(self) -> None:
+        self.opened: list[Relay] = []
+        self.closed: list[tuple[str, bool]] = []
+
+    def open(self, session_id: str, media: str, receiver: Receiver) -> Relay:
+        loop = asyncio.get_running_loop()
+        relay = Relay(relay_id=str(len(self.opened)), allocated=loop.create_future(), ready=loop.create_future())
+        relay.ready.add_done_callback(lambda done: done.cancelled() or done.exception())
+        port = 20000 + 4 * len(self.opened)
+        relay.allocated.set_result(
+            Allocation(slot=0, addresses=("127.0.0.1",), ingress_port=port, egress_port=port + 2)
+        )
+        self.opened.append(relay)
+        return relay
+
+    def close(self, relay_ids: Collection[str], *, sender_stopped: bool) -> None:
+        self.closed += [(relay_id, sender_stopped) for relay_id in sorted(relay_ids)]
+        for relay in self.opened:
+            if relay.relay_id in relay_ids and not relay.ready.done():
+                relay.ready.set_exception(RelayError(RelayFailure.REFUSED, "given back"))
+
+    def keep_session(self, session: object) -> None:
+        pass
+
+    def end_session(self, session_id: str, reason: str) -> None:
+        pass
+
+
+class Scene:
+    """A proxy with one client and one session at a camera that the test plays."""
+
+    def __init__(self, lower: LowerTransport = LowerTransport.UDP) -> None:
+        listen = Listen(address="127.0.0.1", port=0)
+        self.proxy = RTSPProxy(
+            ProxySettings(listen=listen, control_plane="127.0.0.1:1", node_id="n", limits=ProxyLimits())
+        )
+        self.relays, self.camera = Relays(), Camera()
+        self.proxy.relays = cast(RelayClient, self.relays)
+        self.client = self.connection()
+        endpoint = Endpoint(
+            name="e", address="127.0.0.1", port=9554, base_path="", path="/cam", transport=BackendTransport.AUTO
+        )
+        decision = Decision(
+            virtual_host="*", route="ns/r/0", match="", cluster="c", path="/cam", upstream=endpoint, _why=lambda: ()
+        )
+        described = Described(
+            presentation=Presentation.undescribed(CLIENT, CAMERA),
+            decision=decision,
+            upstream=cast(Upstream, self.camera),
+        )
+        self.session: Session = self.proxy.new_session(described, self.client, lower)
+
+    def connection(self) -> ClientConnection:
+        connection = ClientConnection(self.proxy)
+        connection.address = connection.local_address = "127.0.0.1"
+        self.proxy.admit(connection.address)
+        return connection
+
+    def set_up(self, track: int, lower: LowerTransport = LowerTransport.UDP) -> asyncio.Task[Response]:
+        offer = "RTP/AVP;unicast;client_port=5000-5001" if lower is LowerTransport.UDP else "RTP/AVP/TCP;unicast"
+        spec: TransportSpec = parse_transports(offer)[0]
+        return asyncio.create_task(
+            self.session.setup(request(Method.SETUP), spec, f"{CAMERA}/track={track}", f"track {track}")
+        )
+
+    async def with_a_track(self) -> None:
+        task = self.set_up(0)
+        await self.camera.answer(Method.SETUP)
+        self.relays.opened[0].ready.set_result(None)
+        assert (await task).status == 200
+
+    async def end(self) -> None:
+        """Wait for endings that are on their way; the camera confirms TEARDOWN."""
+        while self.proxy._endings:
+            if Method.TEARDOWN in self.camera.waiting:
+                await self.camera.answer(Method.TEARDOWN)
+            await asyncio.sleep(0)
+
+
+def request(method: str) -> Request:
+    return Request(method=method, url=CLIENT, headers=Headers([("CSeq", "1")]))
+
+
+async def test_a_track_that_the_camera_refuses_gives_its_slot_back_at_once_and_the_session_stays() -> None:
+    scene = Scene()
+    await scene.with_a_track()
+    task = scene.set_up(1)
+    await scene.camera.answer(Method.SETUP, 461)
+    assert (await task).status == 461
+    assert scene.relays.closed == [("1", True)]
+    assert not scene.session.ended
+    assert not scene.proxy._endings
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+@pytest.mark.parametrize("how", ["relay fails", "client hangs up", "camera never answers"])
+async def test_a_track_that_the_camera_may_have_ends_its_session_and_is_stopped_only_if_the_camera_says_so(
+    how: str, confirmed: bool
+) -> None:
+    scene = Scene()
+    await scene.with_a_track()
+    task = scene.set_up(1)
+    if how == "camera never answers":
+        await scene.camera.asked_to(Method.SETUP)
+        scene.camera.waiting.pop(Method.SETUP).set_exception(UpstreamError("silent"))
+    else:
+        await scene.camera.answer(Method.SETUP)
+        if how == "relay fails":
+            scene.relays.opened[1].ready.set_exception(RelayError(RelayFailure.REFUSED, "no"))
+        else:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            task.cancel()
+    with pytest.raises((RTSPError, asyncio.CancelledError)):
+        await task
+    assert scene.relays.closed == []
+    await scene.camera.answer(Method.TEARDOWN, 200 if confirmed else 500)
+    await scene.end()
+    assert scene.session.ended
+    assert scene.relays.closed == [("0", confirmed), ("1", confirmed)]
+
+
+async def test_a_client_that_hangs_up_after_teardown_still_has_its_camera_stopped() -> None:
+    scene = Scene()
+    await scene.with_a_track()
+    task = asyncio.create_task(scene.session.teardown(request(Method.TEARDOWN)))
+    await scene.camera.asked_to(Method.TEARDOWN)
+    task.cancel()
+    scene.proxy.connection_lost(scene.client, broken=False)
+    await scene.end()
+    assert scene.relays.closed == [("0", True)]
+
+
+async def test_a_session_that_ends_while_a_track_is_set_up_leaves_nobody_waiting() -> None:
+    scene = Scene()
+    await scene.with_a_track()
+    task = scene.set_up(1)
+    await scene.camera.answer(Method.SETUP)
+    scene.proxy.session_over(scene.session, "an operator ended it")
+    await scene.end()
+    with pytest.raises(RTSPError):
+        await task
+    with pytest.raises(RTSPError) as error:
+        await scene.session.forward(request(Method.PLAY))
+    assert error.value.status == StatusCode.SESSION_NOT_FOUND
+
+
+async def test_a_second_connection_that_leaves_does_not_end_the_session() -> None:
+    scene = Scene()
+    await scene.with_a_track()
+    other = scene.connection()
+    scene.session.join(other)
+    scene.proxy.connection_lost(other, broken=True)
+    assert not scene.proxy._graces
+    assert not scene.proxy._endings
+    scene.proxy.connection_lost(scene.client, broken=False)
+    assert scene.session in scene.proxy._graces
+    scene.proxy.session_over(scene.session, "test")
+    await scene.end()
+    assert not scene.proxy._graces
+
+
+async def test_media_goes_on_until_the_camera_has_answered_teardown() -> None:
+    scene = Scene(LowerTransport.TCP)
+    task = scene.set_up(0, LowerTransport.TCP)
+    await scene.camera.answer(Method.SETUP)
+    await task
+    ending = scene.proxy.session_over(scene.session, "test", close_client=False)
+    await scene.camera.asked_to(Method.TEARDOWN)
+    assert scene.camera.on_media == scene.client.write_media
+    await scene.camera.answer(Method.TEARDOWN)
+    await ending
+    assert cast(Any, scene.camera).closed
+
+
+async def test_one_client_address_may_have_only_its_share_of_sessions() -> None:
+    scene = Scene()
+    scene.proxy.settings = ProxySettings(
+        listen=Listen(address="127.0.0.1", port=0),
+        control_plane="127.0.0.1:1",
+        node_id="n",
+        limits=ProxyLimits(max_sessions_per_client=1),
+    )
+    described = Described(
+        presentation=scene.session.presentation, decision=scene.session.decision, upstream=cast(Upstream, Camera())
+    )
+    with pytest.raises(RTSPError) as error:
+        scene.proxy.new_session(described, scene.client, LowerTransport.UDP)
+    assert error.value.status == StatusCode.NOT_ENOUGH_BANDWIDTH
+    scene.proxy.session_over(scene.session, "test")
+    await scene.end()
+    scene.proxy.new_session(described, scene.client, LowerTransport.UDP)
