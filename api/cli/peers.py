@@ -49,8 +49,9 @@ def play(
 ) -> None:
     """Play a URL as any player would, and measure it.
 
-    Reports set-up time and, for each track, loss, reordering, jitter and the round trip to the sender. The exit code
-    is 1 when a session failed or no media came.
+    Reports set-up time and, for each track, loss, reordering, jitter and the round trip to the sender. Set-up ends when
+    the response to PLAY has been read; the first packet may be there before. The exit code is 1 when a session failed,
+    no media came, or audio or video stayed silent for seconds.
     """
     from api.cli.playing import play_and_report, play_many_and_report
     from api.loop import run_until_signal

@@ -32,7 +32,7 @@ MediaPorts = Annotated[
 ]
 MediaAddress = Annotated[
     list[str] | None,
-    typer.Option(help="An address of this machine for media; once for IPv4, once for IPv6. [127.0.0.1]"),
+    typer.Option(help="An address of Envoy's machine for media; once for IPv4, once for IPv6. [127.0.0.1]"),
 ]
 Route = Annotated[
     list[str] | None, typer.Option(help="PATH=URL: a camera and the path under which it is shown; repeatable.")
