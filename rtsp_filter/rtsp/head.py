@@ -34,6 +34,8 @@ class Limits:
     """Start line and headers; the largest seen, with bearer tokens, are below 16 KB."""
     headers: int = 128
     """The largest real messages have about 30."""
+    blank_bytes: int = 256
+    """Line ends between messages, which are skipped; peers that send any send one or two."""
     body_bytes: int = 262144
     """Session descriptions of 128 KB exist; twice that."""
 

@@ -7,6 +7,7 @@ frame and copies none. Messages are rare and small; they are collected, then rea
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from enum import Enum, auto
 
@@ -16,7 +17,7 @@ from rtsp_filter.rtsp.messages import InterleavedChunk, Request, Response
 from rtsp_filter.rtsp.status import StatusCode
 
 _DOLLAR = 0x24
-_LINE_ENDS = (0x0D, 0x0A)
+_LINE_ENDS = re.compile(rb"[\r\n]+")
 _FRAME_HEADER_SIZE = 4
 _CHANNELS = 256
 
@@ -43,6 +44,7 @@ class Parser:
         self._view = memoryview(b"")
         self._at = 0
         self._phase = _Phase.BETWEEN
+        self._blank = 0
         self._text = bytearray()
         self._head: MessageHead | None = None
         self._frame_header = bytearray()
@@ -107,13 +109,19 @@ class Parser:
         self._text.clear()
 
     def _choose_phase(self) -> None:
-        first = self._view[self._at]
-        if first == _DOLLAR:
-            self._phase = _Phase.MEDIA
-        elif first in _LINE_ENDS:
-            self._at += 1
+        if self._view[self._at] == _DOLLAR:
+            self._blank, self._phase = 0, _Phase.MEDIA
+        elif blank := _LINE_ENDS.match(self._view, self._at):
+            self._skip_blank(blank.end())
         else:
-            self._phase = _Phase.HEAD
+            self._blank, self._phase = 0, _Phase.HEAD
+
+    def _skip_blank(self, end: int) -> None:
+        self._blank += end - self._at
+        self._at = end
+        if self._blank > self._limits.blank_bytes:
+            reason = f"more than {self._limits.blank_bytes} bytes of line ends between messages"
+            raise RTSPParseError(StatusCode.BAD_REQUEST, reason)
 
     def _read_media(self) -> InterleavedChunk:
         if self._channels is not None and self._view.readonly:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -206,6 +207,36 @@ def test_a_description_of_128_kilobytes_is_accepted() -> None:
     (event,) = events_of(Parser(), request(f"Content-Length: {len(body)}", body=body))
     assert isinstance(event, Request)
     assert event.body == body
+
+
+@pytest.mark.parametrize("piece", [1, 7, 10_000])
+def test_line_ends_between_messages_are_skipped_up_to_a_limit(piece: int) -> None:
+    blank = b"\r\n" * (Limits().blank_bytes // 2)
+    data = (blank + request()) * 2 + encode_frame(0, b"x") + blank
+    parser = Parser()
+    pieces = [data[at : at + piece] for at in range(0, len(data), piece)]
+    assert [type(event) for event in events_of(parser, *pieces)] == [Request, Request, tuple]
+    with pytest.raises(RTSPParseError, match="line ends") as error:
+        events_of(parser, b"\n")
+    assert error.value.status is StatusCode.BAD_REQUEST
+
+
+def test_a_run_of_line_ends_costs_a_few_calls_whatever_its_length() -> None:
+    calls = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    parser = Parser()
+    parser.receive_data(b"\r\n" * 131072)
+    sys.setprofile(count)
+    try:
+        with pytest.raises(RTSPParseError):
+            parser.next_event()
+    finally:
+        sys.setprofile(None)
+    assert calls < 50
 
 
 def test_endless_heads_and_lines_are_refused_at_the_limit_when_they_trickle() -> None:
