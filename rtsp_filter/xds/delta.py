@@ -1,7 +1,8 @@
 """The client side of incremental xDS, pure: responses in, requests and changes out.
 
 A response is taken whole or not at all: when a resource of it cannot be used, nothing of it is applied, the NACK names
-every such resource with its reason, and the last good state stays. The server then sends the good ones alone.
+every such resource with its reason, and the last good state stays. The server then sends the good ones alone. What was
+refused counts as answered: the server has told us of it, and nothing more will come.
 
 Source: https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#incremental-xds
 """
@@ -124,7 +125,10 @@ class DeltaClient:
             return _refuse(answer, [f"{response.type_url}: not subscribed to"])
         read, reasons = self._read(subscription, response)
         if reasons:
-            return _refuse(answer, reasons)
+            subscription.answered.update(reasons)
+            if len(reasons) == len(response.resources):
+                subscription.answered.add(WILDCARD)
+            return _refuse(answer, [f"{name}: {reason}" for name, reason in reasons.items()])
         removed = [name for name in response.removed_resources if subscription.held.pop(name, None) is not None]
         subscription.held.update(read)
         subscription.answered.update(entry.name for entry in response.resources)
@@ -138,10 +142,10 @@ class DeltaClient:
             change=Change(kind=subscription.kind, changed=changed, removed=frozenset(removed)),
         )
 
-    def _read(self, subscription: _Subscription, response: Any) -> tuple[dict[str, _Held], list[str]]:
-        """What is new in a response, and why not where a resource cannot be used."""
+    def _read(self, subscription: _Subscription, response: Any) -> tuple[dict[str, _Held], dict[str, str]]:
+        """What is new in a response, and why not (by name) where a resource cannot be used."""
         read: dict[str, _Held] = {}
-        reasons = []
+        reasons: dict[str, str] = {}
         for entry in response.resources:
             held = subscription.held.get(entry.name)
             if not subscription.covers(entry.name) or (held is not None and held.version == entry.version):
@@ -149,7 +153,7 @@ class DeltaClient:
             try:
                 read[entry.name] = _Held(entry.version, self._message(subscription.kind, entry))
             except ResourceRefusedError as error:
-                reasons.append(f"{entry.name}: {error}")
+                reasons[entry.name] = str(error)
         return read, reasons
 
     def _message(self, kind: ResourceKind, entry: Any) -> Any:

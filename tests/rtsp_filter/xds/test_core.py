@@ -205,6 +205,46 @@ def test_a_refused_resource_leaves_the_last_good_state_and_the_others_arrive() -
     assert statuses["b"].state is SyncState.SYNCED
 
 
+@pytest.mark.parametrize("names", [("good", "bad"), ("bad",)])
+def test_what_was_refused_counts_as_answered_so_that_the_rest_can_be_used(names: tuple[str, ...]) -> None:
+    def check(message: Any) -> None:
+        if getattr(message, "cluster_name", getattr(message, "name", "")) == "bad":
+            raise ResourceRefusedError("bad it is")
+
+    pair = Pair(check)
+    pair.put(*(cluster(name) for name in names), *(assignment(name, 554) for name in names), routes("rtsp", "*"))
+    pair.connect()
+    assert set(pair.rejected) == {"bad"}
+    assert set(pair.client.state.clusters) == set(names) - {"bad"}
+    assert pair.client.state.complete
+
+
+def test_a_refused_assignment_does_not_keep_the_state_incomplete() -> None:
+    def check(message: Any) -> None:
+        if getattr(message, "cluster_name", "") == "bad":
+            raise ResourceRefusedError("bad it is")
+
+    pair = Pair(check)
+    pair.put(cluster("good"), cluster("bad"), assignment("good", 554), assignment("bad", 554), routes("rtsp", "*"))
+    pair.connect()
+    assert set(pair.client.state.assignments) == {"good"}
+    assert pair.client.state.complete
+
+
+def test_a_refusal_of_some_does_not_stand_for_the_others() -> None:
+    def check(message: Any) -> None:
+        if message.name == "bad":
+            raise ResourceRefusedError("bad it is")
+
+    client = XdsCore(node_id="proxy", cluster="rtsp-proxy", route_name="rtsp", check=check)
+    client.connect()
+    client.receive(response(ROUTE, routes("rtsp", "*")))
+    client.receive(response(CLUSTER, cluster("good", kind="STATIC"), cluster("bad")))
+    assert not client.state.complete
+    client.receive(response(CLUSTER, cluster("good", kind="STATIC")))
+    assert client.state.complete
+
+
 def test_an_ack_repeats_the_nonce_and_only_the_first_request_introduces_the_node() -> None:
     client = XdsCore(node_id="n", cluster="c", route_name="rtsp")
     clusters, wanted = client.connect()
