@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from mesh.model import Endpoint
 from mesh.regex import compile_regex
 
+_SEPARATOR = re.compile(r"[/\\]")
 _REFERENCE = re.compile(r"\\(.?)|([^\\]+)", re.DOTALL)
 
 
@@ -200,9 +201,12 @@ def split_query(path: str) -> tuple[str, str]:
 
 
 def has_dot_segments(path: str) -> bool:
-    """Whether the path has "." or ".." as an element, plain or percent-encoded: it would leave the route's own part
-    of the camera."""
-    return any(unquote(element) in (".", "..") for element in path.split("/"))
+    """Whether the path has "." or ".." as an element: it would leave the route's own part of the camera.
+
+    Cameras may decode before they split, and some run on systems where a backslash separates too; so dots and
+    separators count plain and percent-encoded.
+    """
+    return any(element in (".", "..") for element in _SEPARATOR.split(unquote(path)))
 
 
 def upstream_path(base: str, path: str, query: str) -> str:
