@@ -32,9 +32,10 @@ from xds_server.subscription.sotw import SotwSubscription
 
 MAX_TYPES = 32
 """Resource types on one stream; xDS has about a dozen."""
-MAX_NAMES = 50_000
-"""Names that one stream may subscribe to or claim to have, over all types: 5,000 slots need about 20,000. A name costs
-some 200 bytes, so the worst client costs 10 MB."""
+MAX_NAMES = 150_000
+"""Names that one stream may subscribe to or claim to have, over all types. A media proxy needs eight for each slot: it
+has two listeners, two clusters and two assignments, and names the assignments besides; all UDP ports make 16,384 slots.
+A name costs some 200 bytes, so the worst client costs 30 MB."""
 
 _SUBSCRIPTIONS = {XdsProtocol.DELTA: DeltaSubscription, XdsProtocol.SOTW: SotwSubscription}
 Subscribed = DeltaSubscription | SotwSubscription

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from envoy.service.discovery.v3 import discovery_pb2
+
+from xds_server.ads import MAX_REQUEST_BYTES
+from xds_server.compile.slots import slot_names
+from xds_server.media import MediaPlane, MediaSettings
+from xds_server.relays.slots import SlotLayout
+from xds_server.resources import CLUSTER, ENDPOINT, LISTENER
 from xds_server.subscription.limits import REQUEST_BURST, REQUESTS_PER_SECOND, RequestBudget
+from xds_server.subscription.stream import MAX_NAMES
 
 
 def test_a_burst_passes_and_then_requests_are_paced() -> None:
@@ -17,3 +25,24 @@ def test_a_slow_client_never_waits_and_idle_time_is_not_saved_up() -> None:
     assert all(budget.spend(now / REQUESTS_PER_SECOND) == 0.0 for now in range(10_000))
     budget.spend(1e9)
     assert sum(budget.spend(1e9) == 0.0 for _ in range(3 * int(REQUEST_BURST))) == int(REQUEST_BURST) - 1
+
+
+def test_a_media_proxy_may_have_the_slots_of_all_udp_ports_and_state_them_when_it_reconnects() -> None:
+    slots = range(SlotLayout(first_port=1, last_port=65535).capacity)
+    one = MediaPlane(
+        MediaSettings(layout=SlotLayout(first_port=20000, last_port=20003), addresses=("::1",)),
+        now=0.0,
+        settle_time=0.0,
+    )
+    listed = sum(len(one.cache.resources(kind.type_url)) for kind in (CLUSTER, ENDPOINT, LISTENER))
+    named = len(one.cache.resources(ENDPOINT.type_url))
+    assert len(slots) * (listed + named) < MAX_NAMES
+
+    [version, *_] = (resource.version for resource in one.cache.resources(ENDPOINT.type_url).values())
+    names = [name for slot in slots for name in slot_names(slot)]
+    request = discovery_pb2.DeltaDiscoveryRequest(
+        type_url=ENDPOINT.type_url,
+        resource_names_subscribe=names,
+        initial_resource_versions=dict.fromkeys(names, version),
+    )
+    assert request.ByteSize() < MAX_REQUEST_BYTES
