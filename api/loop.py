@@ -1,8 +1,9 @@
-"""Runs a command's coroutine on an event loop that SIGINT and SIGTERM end cleanly."""
+"""Runs a command's coroutine on an event loop that SIGINT and SIGTERM end cleanly, with all the files it may have."""
 
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 from collections.abc import Awaitable, Callable
 
@@ -22,5 +23,16 @@ def run_until_signal(main: Callable[[], Awaitable[int]]) -> int:
         except asyncio.CancelledError:
             return 0
 
+    allow_all_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(guarded())
+
+
+def allow_all_files() -> int:
+    """Raise this process's limit of open files, and that of the processes it starts, as far as it may; gives the limit.
+
+    The usual soft limit of 1,024 is for programs that use select(); a connection is a file.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import errno
 import gc
+import resource
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -36,6 +37,9 @@ _RECEIVE_BUFFER_LIMIT = Path("/proc/sys/net/core/rmem_max")
 _API_BACKLOG = 128
 # A client of the REST API that neither finishes its request nor reads its answer is dropped after this long.
 _API_STOP_SECONDS = 2
+
+# Files of an RTSP proxy besides its clients and cameras: the control plane, the API, the event loop.
+_RESERVED_FILES = 128
 
 # As many URLs as a person reads in a log line.
 _SHOWN_PATHS = 8
@@ -132,12 +136,14 @@ class Parts:
     async def rtsp_proxy(self, xds: HostPort) -> RTSPProxy:
         """Start an RTSP proxy whose control plane is at `xds`."""
         settings = self.settings
+        limits = ProxyLimits(session_timeout=settings.session_timeout)
+        warn_of_few_files(limits)
         proxy = RTSPProxy(
             ProxySettings(
                 listen=Listen(address=settings.rtsp.host, port=settings.rtsp.port),
                 control_plane=str(xds),
                 node_id=settings.rtsp_node,
-                limits=ProxyLimits(session_timeout=settings.session_timeout),
+                limits=limits,
             )
         )
         self._start(proxy.run(), f"RTSP proxy (--rtsp {settings.rtsp})")
@@ -246,6 +252,21 @@ def warn_of_small_buffers() -> None:
                 wanted_bytes=RECEIVE_BUFFER_BYTES,
                 remedy=f"sysctl -w net.core.rmem_max={RECEIVE_BUFFER_BYTES}",
             )
+
+
+def warn_of_few_files(limits: ProxyLimits) -> None:
+    """Say so when this process may have fewer files than an RTSP proxy's limits promise: each client's connection is
+    one, and each session's connection to its camera."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.max_connections + limits.max_sessions + _RESERVED_FILES
+    if allowed < wanted:
+        log.warning(
+            "this process may open fewer files than its limits of connections and sessions need; players beyond that"
+            " are refused",
+            allowed=allowed,
+            wanted=wanted,
+            remedy=f"raise the hard limit: ulimit -Hn {wanted}, or LimitNOFILE={wanted} of a systemd unit",
+        )
 
 
 class _Server(uvicorn.Server):

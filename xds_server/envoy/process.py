@@ -57,7 +57,7 @@ class EnvoyProcess:
     async def run(self) -> None:
         """Start Envoy and keep it running."""
         delay = _FIRST_RESTART_DELAY
-        files = _allow_all_files()
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)  # Envoy inherits it
         with tempfile.TemporaryDirectory(prefix="msm-envoy-") as folder:
             config = self._write_bootstrap(Path(folder), files)
             while True:
@@ -135,10 +135,3 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         if process.returncode is None:
             process.kill()
     await process.wait()
-
-
-def _allow_all_files() -> int:
-    """Raise this process's limit of open files, which Envoy inherits, as far as allowed; gives the limit."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
