@@ -98,9 +98,9 @@ class Parts:
         settings = self.settings
         if settings.route:
             plane.set_slice(compile_documents(route_options(settings.route), source="command line"))
-        if settings.files:
+        if settings.file:
             files = FileSource(
-                settings.files,
+                settings.file,
                 on_slice=plane.set_slice,
                 on_error=lambda error: plane.source_failed("files", str(error)),
             )

@@ -90,8 +90,10 @@ def _default_workers() -> int:
     return min(MAX_DEFAULT_WORKERS, os.cpu_count() or 1)
 
 
-def _default_rtsp_node() -> str:
-    return f"rtsp-{socket.gethostname()}"
+def _default_rtsp_node(settings: dict[str, Any]) -> str:
+    """Two proxies of one host listen at different ports."""
+    port = settings["rtsp"].port
+    return f"rtsp-{socket.gethostname()}" + (f"-{port}" if port else "")
 
 
 Listen = Annotated[HostPort, NoDecode, BeforeValidator(_host_port)]
@@ -140,7 +142,7 @@ class MeshSettings(BaseSettings):
     media_node: NodeId = Field(default="envoy", description="Node id of the media proxy (Envoy).")
     rtsp_node: NodeId = Field(
         default_factory=_default_rtsp_node,
-        description="Node id of this RTSP proxy, unique in the mesh; by default made of the host's name.",
+        description="Node id of this RTSP proxy, unique in the mesh; by default made of the host's name and the port of --rtsp.",
     )
     envoy_workers: int = Field(
         default_factory=_default_workers,
@@ -157,11 +159,6 @@ class MeshSettings(BaseSettings):
     )
     log_format: LogFormat = Field(default=LogFormat.CONSOLE, description="console for people, json for collectors.")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error.")
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """All that `file` names."""
-        return self.file
 
     @field_validator("media_ports")
     @classmethod
@@ -240,7 +237,8 @@ def _sentences(error: ValidationError, places: tuple[tuple[str, str], ...]) -> l
     blame: dict[str, str] = {}
     for name, place in places:
         blame.setdefault(name, place)
-    return [_sentence(problem, blame) for problem in error.errors(include_url=False)]
+    problems = [each for each in error.errors(include_url=False) if each["type"] != "default_factory_not_called"]
+    return [_sentence(problem, blame) for problem in problems]
 
 
 def _sentence(problem: Any, blame: Mapping[str, str]) -> str:

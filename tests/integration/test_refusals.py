@@ -191,7 +191,7 @@ async def test_missing_parts_of_the_mesh_are_named() -> None:
             assert_refused(await player.wire.ask("DESCRIBE", player.url), 503, "control plane has not answered")
 
             control_plane = await asyncio.to_thread(mesh.serve, "--route", f"/live={camera.url}/")
-            await eventually(lambda: "acknowledged its routes" not in not_ready(mesh), "routes of the proxy")
+            await eventually(lambda: "RTSP proxy" not in not_ready(mesh), "routes of the proxy")
             assert "no media proxy (Envoy) is connected" in not_ready(mesh)
             assert_refused(await player.set_up_track(player.tracks[0]), 503, "Envoy")
             async with MarkedPlayer(mesh.url("/live/tcp"), LowerTransport.TCP) as tcp:
