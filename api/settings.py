@@ -142,7 +142,8 @@ class MeshSettings(BaseSettings):
     media_node: NodeId = Field(default="envoy", description="Node id of the media proxy (Envoy).")
     rtsp_node: NodeId = Field(
         default_factory=_default_rtsp_node,
-        description="Node id of this RTSP proxy, unique in the mesh; by default made of the host's name and the port of --rtsp.",
+        description="Node id of this RTSP proxy, unique in the mesh; by default made of the host's name and its RTSP"
+        " port.",
     )
     envoy_workers: int = Field(
         default_factory=_default_workers,

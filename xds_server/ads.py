@@ -47,7 +47,8 @@ SERVER_OPTIONS = (
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 
 Scope = Callable[[Node], ResourceCache | None]
-"""Which cache a node is served from; None: it is not served."""
+"""Which cache a node is served from; None: it is not served. Raises StreamError when it cannot be served now; whoever
+raises it says so in the log."""
 
 _log = structlog.get_logger(__name__)
 
@@ -102,7 +103,7 @@ class AggregatedDiscoveryService:
             refusals.extend(error for error in group.exceptions if isinstance(error, StreamError))
         if refusals:
             error = refusals[0]
-            if error.fault is not Fault.UNAVAILABLE:
+            if error.fault not in (Fault.UNAVAILABLE, Fault.ALREADY_EXISTS):
                 _log.warning("xds stream refused", peer=context.peer(), node=first.node.id, reason=str(error))
             await context.abort(grpc.StatusCode[error.fault.value], str(error))
 

@@ -23,8 +23,9 @@ from xds_server.envoy.bootstrap import MEDIA_CLUSTER, media_proxy_of
 from xds_server.media import MediaPlane, MediaSettings
 from xds_server.relays.registry import SETTLE_TIME, FailureReason, RelayMessage
 from xds_server.relays.service import RelayService, RelayStream, control_message, failed, relay_of
+from xds_server.repeats import Repeats
 from xds_server.resources import CLUSTER, ENDPOINT, ROUTE, Resource
-from xds_server.subscription import ConnectedProxy, Node, SyncState
+from xds_server.subscription import ConnectedProxy, Fault, Node, StreamError, SyncState
 
 # The node cluster of RTSP proxies, as MEDIA_CLUSTER is that of media proxies.
 RTSP_CLUSTER = "msm-rtsp"
@@ -72,6 +73,7 @@ class ControlPlane:
         self._compiler = RouteCompiler()
         self._media_stream: ConnectedProxy | None = None
         self._routed_streams: set[str] = set()  # of RTSP proxies that have acknowledged their routes
+        self._complaints = Repeats()
         self._wakes_at: float | None = None
         self._due_earlier = asyncio.Event()
         self._stopping = False
@@ -183,7 +185,7 @@ class ControlPlane:
         if proxy is self._media_stream:
             self.media.resources_acknowledged(type_url, versions, time.monotonic())
             self._relays_changed()
-        elif proxy.id not in self._routed_streams and self._knows_routes(proxy):
+        elif proxy.node.cluster == RTSP_CLUSTER and proxy.id not in self._routed_streams and self._knows_routes(proxy):
             self._routed_streams.add(proxy.id)
             self._judge_readiness()
 
@@ -196,13 +198,46 @@ class ControlPlane:
 
     def _scope(self, node: Node) -> ResourceCache | None:
         if node.cluster == MEDIA_CLUSTER and node.id == self.settings.media_node:
+            self._check_media_node(node)
             return self.media.cache
         return self.routes if node.cluster == RTSP_CLUSTER else None
 
+    def _check_media_node(self, node: Node) -> None:
+        """Raises StreamError when another media proxy has this node id: two would take each other's relays."""
+        older = self._media_stream
+        if older is None:
+            return
+        known, new = media_proxy_of(older.node.metadata), media_proxy_of(node.metadata)
+        if known is not None and new is not None and known.instance == new.instance:
+            return  # the same supervisor's: the Envoy before it is dead, or will be found to be
+        reason = (
+            f"another media proxy is connected as {node.id!r}, from {older.peer}, and one control plane has one: end"
+            " that one, or give this one a control plane of its own"
+        )
+        self._complain(reason, node.id)
+        raise StreamError(Fault.ALREADY_EXISTS, reason)
+
+    def _complain(self, reason: str, proxy: str) -> None:
+        """Who is refused tries again every second: that is told now and then."""
+        if self._complaints.fresh(reason, time.monotonic()):
+            log.error("a proxy was refused: its name is taken", proxy=proxy, reason=reason)
+
     # Relays (RelayOwner)
 
+    def refusal(self, stream: RelayStream) -> str | None:
+        """Why a stream cannot be opened while another proxy has its node id; None when it can."""
+        older = self.relay_streams.get(stream.node_id)
+        if older is None or older.instance == stream.instance:
+            return None
+        reason = (
+            f"another RTSP proxy is connected as {stream.node_id!r}, from {older.peer}: give each its own name with"
+            " --rtsp-node"
+        )
+        self._complain(reason, stream.node_id)
+        return reason
+
     def stream_opened(self, stream: RelayStream, state: relay_pb2.State) -> None:
-        """A proxy has stated all that it holds; an older stream of the same proxy is over."""
+        """A proxy has stated all that it holds; an older stream of the same process is over."""
         older = self.relay_streams.get(stream.node_id)
         if older is not None:
             older.end()

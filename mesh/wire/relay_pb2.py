@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15mesh/wire/relay.proto\x12\x1bmediastreamingmesh.v1alpha1\"\xcb\x02\n\x0cProxyMessage\x12\x33\n\x05state\x18\x01 \x01(\x0b\x32\".mediastreamingmesh.v1alpha1.StateH\x00\x12<\n\nopen_relay\x18\x02 \x01(\x0b\x32&.mediastreamingmesh.v1alpha1.OpenRelayH\x00\x12@\n\x0c\x63lose_relays\x18\x03 \x01(\x0b\x32(.mediastreamingmesh.v1alpha1.CloseRelaysH\x00\x12\x37\n\x07session\x18\x04 \x01(\x0b\x32$.mediastreamingmesh.v1alpha1.SessionH\x00\x12\x42\n\rsession_ended\x18\x05 \x01(\x0b\x32).mediastreamingmesh.v1alpha1.SessionEndedH\x00\x42\t\n\x07message\"\xe9\x02\n\x0e\x43ontrolMessage\x12\x46\n\x0frelay_allocated\x18\x01 \x01(\x0b\x32+.mediastreamingmesh.v1alpha1.RelayAllocatedH\x00\x12>\n\x0brelay_ready\x18\x02 \x01(\x0b\x32\'.mediastreamingmesh.v1alpha1.RelayReadyH\x00\x12@\n\x0crelay_failed\x18\x03 \x01(\x0b\x32(.mediastreamingmesh.v1alpha1.RelayFailedH\x00\x12>\n\x0b\x65nd_session\x18\x04 \x01(\x0b\x32\'.mediastreamingmesh.v1alpha1.EndSessionH\x00\x12\x42\n\rslots_granted\x18\x05 \x01(\x0b\x32).mediastreamingmesh.v1alpha1.SlotsGrantedH\x00\x42\t\n\x07message\"T\n\x04Slot\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x11\n\taddresses\x18\x02 \x03(\t\x12\x14\n\x0cingress_port\x18\x03 \x01(\r\x12\x13\n\x0b\x65gress_port\x18\x04 \x01(\r\"\x88\x01\n\x05State\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x36\n\x06relays\x18\x02 \x03(\x0b\x32&.mediastreamingmesh.v1alpha1.HeldRelay\x12\x36\n\x08sessions\x18\x03 \x03(\x0b\x32$.mediastreamingmesh.v1alpha1.Session\"@\n\x08Receiver\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x10\n\x08rtp_port\x18\x02 \x01(\r\x12\x11\n\trtcp_port\x18\x03 \x01(\r\"\x95\x01\n\tOpenRelay\x12\x10\n\x08relay_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\r\n\x05media\x18\x03 \x01(\t\x12\x37\n\x08receiver\x18\x04 \x01(\x0b\x32%.mediastreamingmesh.v1alpha1.Receiver\x12\x11\n\x04slot\x18\x05 \x01(\rH\x00\x88\x01\x01\x42\x07\n\x05_slot\"P\n\tHeldRelay\x12\x35\n\x05relay\x18\x01 \x01(\x0b\x32&.mediastreamingmesh.v1alpha1.OpenRelay\x12\x0c\n\x04slot\x18\x02 \x01(\r\"8\n\x0b\x43loseRelays\x12\x11\n\trelay_ids\x18\x01 \x03(\t\x12\x16\n\x0esender_stopped\x18\x02 \x01(\x08\"@\n\x0cSlotsGranted\x12\x30\n\x05slots\x18\x01 \x03(\x0b\x32!.mediastreamingmesh.v1alpha1.Slot\"S\n\x0eRelayAllocated\x12\x10\n\x08relay_id\x18\x01 \x01(\t\x12/\n\x04slot\x18\x02 \x01(\x0b\x32!.mediastreamingmesh.v1alpha1.Slot\"\x1e\n\nRelayReady\x12\x10\n\x08relay_id\x18\x01 \x01(\t\"\xcf\x01\n\x0bRelayFailed\x12\x10\n\x08relay_id\x18\x01 \x01(\t\x12?\n\x06reason\x18\x02 \x01(\x0e\x32/.mediastreamingmesh.v1alpha1.RelayFailed.Reason\x12\x0f\n\x07message\x18\x03 \x01(\t\"\\\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x10\n\x0cNO_FREE_SLOT\x10\x01\x12\x1b\n\x17MEDIA_PROXY_UNAVAILABLE\x10\x02\x12\x0b\n\x07REFUSED\x10\x03\"\xa9\x02\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x02 \x01(\t\x12\x0b\n\x03url\x18\x03 \x01(\t\x12\x14\n\x0cupstream_url\x18\x04 \x01(\t\x12\r\n\x05route\x18\x05 \x01(\t\x12\x0f\n\x07\x63luster\x18\x06 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x07 \x01(\t\x12@\n\ttransport\x18\x08 \x01(\x0e\x32-.mediastreamingmesh.v1alpha1.SessionTransport\x12\x38\n\x05state\x18\t \x01(\x0e\x32).mediastreamingmesh.v1alpha1.SessionState\x12\r\n\x05media\x18\n \x03(\t\x12\x12\n\nstarted_at\x18\x0b \x01(\x01\"2\n\x0cSessionEnded\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"0\n\nEndSession\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t*E\n\x0cSessionState\x12\x1d\n\x19SESSION_STATE_UNSPECIFIED\x10\x00\x12\t\n\x05READY\x10\x01\x12\x0b\n\x07PLAYING\x10\x02*G\n\x10SessionTransport\x12!\n\x1dSESSION_TRANSPORT_UNSPECIFIED\x10\x00\x12\x07\n\x03UDP\x10\x01\x12\x07\n\x03TCP\x10\x02\x32z\n\x0cRelayService\x12j\n\x0cStreamRelays\x12).mediastreamingmesh.v1alpha1.ProxyMessage\x1a+.mediastreamingmesh.v1alpha1.ControlMessage(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15mesh/wire/relay.proto\x12\x1bmediastreamingmesh.v1alpha1\"\xcb\x02\n\x0cProxyMessage\x12\x33\n\x05state\x18\x01 \x01(\x0b\x32\".mediastreamingmesh.v1alpha1.StateH\x00\x12<\n\nopen_relay\x18\x02 \x01(\x0b\x32&.mediastreamingmesh.v1alpha1.OpenRelayH\x00\x12@\n\x0c\x63lose_relays\x18\x03 \x01(\x0b\x32(.mediastreamingmesh.v1alpha1.CloseRelaysH\x00\x12\x37\n\x07session\x18\x04 \x01(\x0b\x32$.mediastreamingmesh.v1alpha1.SessionH\x00\x12\x42\n\rsession_ended\x18\x05 \x01(\x0b\x32).mediastreamingmesh.v1alpha1.SessionEndedH\x00\x42\t\n\x07message\"\xe9\x02\n\x0e\x43ontrolMessage\x12\x46\n\x0frelay_allocated\x18\x01 \x01(\x0b\x32+.mediastreamingmesh.v1alpha1.RelayAllocatedH\x00\x12>\n\x0brelay_ready\x18\x02 \x01(\x0b\x32\'.mediastreamingmesh.v1alpha1.RelayReadyH\x00\x12@\n\x0crelay_failed\x18\x03 \x01(\x0b\x32(.mediastreamingmesh.v1alpha1.RelayFailedH\x00\x12>\n\x0b\x65nd_session\x18\x04 \x01(\x0b\x32\'.mediastreamingmesh.v1alpha1.EndSessionH\x00\x12\x42\n\rslots_granted\x18\x05 \x01(\x0b\x32).mediastreamingmesh.v1alpha1.SlotsGrantedH\x00\x42\t\n\x07message\"T\n\x04Slot\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x11\n\taddresses\x18\x02 \x03(\t\x12\x14\n\x0cingress_port\x18\x03 \x01(\r\x12\x13\n\x0b\x65gress_port\x18\x04 \x01(\r\"\x9a\x01\n\x05State\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x36\n\x06relays\x18\x02 \x03(\x0b\x32&.mediastreamingmesh.v1alpha1.HeldRelay\x12\x36\n\x08sessions\x18\x03 \x03(\x0b\x32$.mediastreamingmesh.v1alpha1.Session\x12\x10\n\x08instance\x18\x04 \x01(\t\"@\n\x08Receiver\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x10\n\x08rtp_port\x18\x02 \x01(\r\x12\x11\n\trtcp_port\x18\x03 \x01(\r\"\x95\x01\n\tOpenRelay\x12\x10\n\x08relay_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\r\n\x05media\x18\x03 \x01(\t\x12\x37\n\x08receiver\x18\x04 \x01(\x0b\x32%.mediastreamingmesh.v1alpha1.Receiver\x12\x11\n\x04slot\x18\x05 \x01(\rH\x00\x88\x01\x01\x42\x07\n\x05_slot\"P\n\tHeldRelay\x12\x35\n\x05relay\x18\x01 \x01(\x0b\x32&.mediastreamingmesh.v1alpha1.OpenRelay\x12\x0c\n\x04slot\x18\x02 \x01(\r\"8\n\x0b\x43loseRelays\x12\x11\n\trelay_ids\x18\x01 \x03(\t\x12\x16\n\x0esender_stopped\x18\x02 \x01(\x08\"@\n\x0cSlotsGranted\x12\x30\n\x05slots\x18\x01 \x03(\x0b\x32!.mediastreamingmesh.v1alpha1.Slot\"S\n\x0eRelayAllocated\x12\x10\n\x08relay_id\x18\x01 \x01(\t\x12/\n\x04slot\x18\x02 \x01(\x0b\x32!.mediastreamingmesh.v1alpha1.Slot\"\x1e\n\nRelayReady\x12\x10\n\x08relay_id\x18\x01 \x01(\t\"\xcf\x01\n\x0bRelayFailed\x12\x10\n\x08relay_id\x18\x01 \x01(\t\x12?\n\x06reason\x18\x02 \x01(\x0e\x32/.mediastreamingmesh.v1alpha1.RelayFailed.Reason\x12\x0f\n\x07message\x18\x03 \x01(\t\"\\\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x10\n\x0cNO_FREE_SLOT\x10\x01\x12\x1b\n\x17MEDIA_PROXY_UNAVAILABLE\x10\x02\x12\x0b\n\x07REFUSED\x10\x03\"\xa9\x02\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x02 \x01(\t\x12\x0b\n\x03url\x18\x03 \x01(\t\x12\x14\n\x0cupstream_url\x18\x04 \x01(\t\x12\r\n\x05route\x18\x05 \x01(\t\x12\x0f\n\x07\x63luster\x18\x06 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x07 \x01(\t\x12@\n\ttransport\x18\x08 \x01(\x0e\x32-.mediastreamingmesh.v1alpha1.SessionTransport\x12\x38\n\x05state\x18\t \x01(\x0e\x32).mediastreamingmesh.v1alpha1.SessionState\x12\r\n\x05media\x18\n \x03(\t\x12\x12\n\nstarted_at\x18\x0b \x01(\x01\"2\n\x0cSessionEnded\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"0\n\nEndSession\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t*E\n\x0cSessionState\x12\x1d\n\x19SESSION_STATE_UNSPECIFIED\x10\x00\x12\t\n\x05READY\x10\x01\x12\x0b\n\x07PLAYING\x10\x02*G\n\x10SessionTransport\x12!\n\x1dSESSION_TRANSPORT_UNSPECIFIED\x10\x00\x12\x07\n\x03UDP\x10\x01\x12\x07\n\x03TCP\x10\x02\x32z\n\x0cRelayService\x12j\n\x0cStreamRelays\x12).mediastreamingmesh.v1alpha1.ProxyMessage\x1a+.mediastreamingmesh.v1alpha1.ControlMessage(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mesh.wire.relay_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SESSIONSTATE']._serialized_start=2130
-  _globals['_SESSIONSTATE']._serialized_end=2199
-  _globals['_SESSIONTRANSPORT']._serialized_start=2201
-  _globals['_SESSIONTRANSPORT']._serialized_end=2272
+  _globals['_SESSIONSTATE']._serialized_start=2148
+  _globals['_SESSIONSTATE']._serialized_end=2217
+  _globals['_SESSIONTRANSPORT']._serialized_start=2219
+  _globals['_SESSIONTRANSPORT']._serialized_end=2290
   _globals['_PROXYMESSAGE']._serialized_start=55
   _globals['_PROXYMESSAGE']._serialized_end=386
   _globals['_CONTROLMESSAGE']._serialized_start=389
@@ -42,31 +42,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SLOT']._serialized_start=752
   _globals['_SLOT']._serialized_end=836
   _globals['_STATE']._serialized_start=839
-  _globals['_STATE']._serialized_end=975
-  _globals['_RECEIVER']._serialized_start=977
-  _globals['_RECEIVER']._serialized_end=1041
-  _globals['_OPENRELAY']._serialized_start=1044
-  _globals['_OPENRELAY']._serialized_end=1193
-  _globals['_HELDRELAY']._serialized_start=1195
-  _globals['_HELDRELAY']._serialized_end=1275
-  _globals['_CLOSERELAYS']._serialized_start=1277
-  _globals['_CLOSERELAYS']._serialized_end=1333
-  _globals['_SLOTSGRANTED']._serialized_start=1335
-  _globals['_SLOTSGRANTED']._serialized_end=1399
-  _globals['_RELAYALLOCATED']._serialized_start=1401
-  _globals['_RELAYALLOCATED']._serialized_end=1484
-  _globals['_RELAYREADY']._serialized_start=1486
-  _globals['_RELAYREADY']._serialized_end=1516
-  _globals['_RELAYFAILED']._serialized_start=1519
-  _globals['_RELAYFAILED']._serialized_end=1726
-  _globals['_RELAYFAILED_REASON']._serialized_start=1634
-  _globals['_RELAYFAILED_REASON']._serialized_end=1726
-  _globals['_SESSION']._serialized_start=1729
-  _globals['_SESSION']._serialized_end=2026
-  _globals['_SESSIONENDED']._serialized_start=2028
-  _globals['_SESSIONENDED']._serialized_end=2078
-  _globals['_ENDSESSION']._serialized_start=2080
-  _globals['_ENDSESSION']._serialized_end=2128
-  _globals['_RELAYSERVICE']._serialized_start=2274
-  _globals['_RELAYSERVICE']._serialized_end=2396
+  _globals['_STATE']._serialized_end=993
+  _globals['_RECEIVER']._serialized_start=995
+  _globals['_RECEIVER']._serialized_end=1059
+  _globals['_OPENRELAY']._serialized_start=1062
+  _globals['_OPENRELAY']._serialized_end=1211
+  _globals['_HELDRELAY']._serialized_start=1213
+  _globals['_HELDRELAY']._serialized_end=1293
+  _globals['_CLOSERELAYS']._serialized_start=1295
+  _globals['_CLOSERELAYS']._serialized_end=1351
+  _globals['_SLOTSGRANTED']._serialized_start=1353
+  _globals['_SLOTSGRANTED']._serialized_end=1417
+  _globals['_RELAYALLOCATED']._serialized_start=1419
+  _globals['_RELAYALLOCATED']._serialized_end=1502
+  _globals['_RELAYREADY']._serialized_start=1504
+  _globals['_RELAYREADY']._serialized_end=1534
+  _globals['_RELAYFAILED']._serialized_start=1537
+  _globals['_RELAYFAILED']._serialized_end=1744
+  _globals['_RELAYFAILED_REASON']._serialized_start=1652
+  _globals['_RELAYFAILED_REASON']._serialized_end=1744
+  _globals['_SESSION']._serialized_start=1747
+  _globals['_SESSION']._serialized_end=2044
+  _globals['_SESSIONENDED']._serialized_start=2046
+  _globals['_SESSIONENDED']._serialized_end=2096
+  _globals['_ENDSESSION']._serialized_start=2098
+  _globals['_ENDSESSION']._serialized_end=2146
+  _globals['_RELAYSERVICE']._serialized_start=2292
+  _globals['_RELAYSERVICE']._serialized_end=2414
 # @@protoc_insertion_point(module_scope)

@@ -66,14 +66,16 @@ class Slot(_message.Message):
     def __init__(self, number: _Optional[int] = ..., addresses: _Optional[_Iterable[str]] = ..., ingress_port: _Optional[int] = ..., egress_port: _Optional[int] = ...) -> None: ...
 
 class State(_message.Message):
-    __slots__ = ("node_id", "relays", "sessions")
+    __slots__ = ("node_id", "relays", "sessions", "instance")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     RELAYS_FIELD_NUMBER: _ClassVar[int]
     SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     relays: _containers.RepeatedCompositeFieldContainer[HeldRelay]
     sessions: _containers.RepeatedCompositeFieldContainer[Session]
-    def __init__(self, node_id: _Optional[str] = ..., relays: _Optional[_Iterable[_Union[HeldRelay, _Mapping]]] = ..., sessions: _Optional[_Iterable[_Union[Session, _Mapping]]] = ...) -> None: ...
+    instance: str
+    def __init__(self, node_id: _Optional[str] = ..., relays: _Optional[_Iterable[_Union[HeldRelay, _Mapping]]] = ..., sessions: _Optional[_Iterable[_Union[Session, _Mapping]]] = ..., instance: _Optional[str] = ...) -> None: ...
 
 class Receiver(_message.Message):
     __slots__ = ("address", "rtp_port", "rtcp_port")

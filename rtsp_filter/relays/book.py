@@ -100,10 +100,11 @@ _FAILURES = {
 
 
 class RelayBook:
-    """Relays and sessions of one proxy."""
+    """Relays and sessions of one proxy. `instance` is of this process alone, `node_id` may be given to another too."""
 
-    def __init__(self, node_id: str) -> None:
+    def __init__(self, node_id: str, instance: str) -> None:
         self._node_id = node_id
+        self._instance = instance
         self._relays: dict[str, relay_pb2.OpenRelay] = {}
         self._slots: dict[str, int] = {}
         self._sessions: dict[str, relay_pb2.Session] = {}
@@ -154,6 +155,7 @@ class RelayBook:
         return relay_pb2.ProxyMessage(
             state=relay_pb2.State(
                 node_id=self._node_id,
+                instance=self._instance,
                 relays=[
                     relay_pb2.HeldRelay(relay=self._relays[relay_id], slot=slot)
                     for relay_id, slot in self._slots.items()

@@ -68,7 +68,8 @@ class RelayClient:
     ) -> None:
         self.connected = False
         self._target = target
-        self._book = RelayBook(node_id)
+        self._refusal = ""  # why the control plane does not take this proxy
+        self._book = RelayBook(node_id, secrets.token_hex(8))
         self._on_relay_lost = on_relay_lost
         self._on_end_session = on_end_session
         self._opening: dict[str, Relay] = {}
@@ -95,6 +96,10 @@ class RelayClient:
                         raise
                     # It was the stream that was cancelled, by `_send`, and not we.
                 except grpc.aio.AioRpcError as error:
+                    if error.code() is grpc.StatusCode.ALREADY_EXISTS:
+                        self._refused(error.details() or "")
+                    else:
+                        self._refusal = ""
                     if self.connected:
                         log.warning("lost the control plane; media goes on", error=error.details())
                         delay = first
@@ -104,6 +109,12 @@ class RelayClient:
                     self._granted.clear()
                 await asyncio.sleep(delay * random.uniform(0.5, 1.0))
                 delay = min(2 * delay, last)
+
+    def _refused(self, reason: str) -> None:
+        """Another process has our name. We try again, in case that it ends; the log is told once."""
+        if reason != self._refusal:
+            self._refusal = reason
+            log.error("the control plane refuses this RTSP proxy; it has no media over UDP", reason=reason)
 
     def open(self, session_id: str, media: str, receiver: Receiver) -> Relay:
         """Ask for a relay. Its futures raise RelayError."""
@@ -117,7 +128,7 @@ class RelayClient:
         self._send(self._book.open(relay.relay_id, session_id, media, receiver, granted))
         if granted is not None:
             relay.allocated.set_result(granted)
-        loop.call_later(OPEN_TIMEOUT, self._open_timed_out, relay.relay_id)
+        loop.call_later(0 if self._refusal else OPEN_TIMEOUT, self._open_timed_out, relay.relay_id)
         return relay
 
     def close(self, relay_ids: Collection[str], *, sender_stopped: bool) -> None:
@@ -173,6 +184,7 @@ class RelayClient:
             await call.initial_metadata()
             self.connected = not call.done()
             if self.connected:
+                self._refusal = ""
                 log.info("connected to the control plane", target=self._target)
             self._call = call
             async for message in call:
@@ -221,9 +233,15 @@ class RelayClient:
         """Nobody answers; whoever waits for the relay gives it back, and knows whether its sender has stopped."""
         if relay_id not in self._opening:
             return
-        reason = "does not answer" if self.connected else f"cannot be reached at {self._target}"
-        error = RelayError(RelayFailure.CONTROL_PLANE_UNAVAILABLE, f"the control plane {reason}; is it running?")
-        _fail(self._opening.pop(relay_id), error)
+        _fail(self._opening.pop(relay_id), self._unavailable())
+
+    def _unavailable(self) -> RelayError:
+        if self._refusal:
+            text = f"the control plane refuses this RTSP proxy: {self._refusal}"
+        else:
+            reason = "does not answer" if self.connected else f"cannot be reached at {self._target}"
+            text = f"the control plane {reason}; is it running?"
+        return RelayError(RelayFailure.CONTROL_PLANE_UNAVAILABLE, text)
 
 
 def _fail(relay: Relay, error: RelayError) -> None:

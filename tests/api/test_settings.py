@@ -156,3 +156,13 @@ def test_a_file_that_is_not_there_says_so(tmp_path):
 def test_settings_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         load_settings().rtsp = HostPort(host="::", port=1)  # type: ignore[misc] - that is the point
+
+
+def test_two_proxies_of_one_host_have_different_names_unless_told_otherwise():
+    names = {load_settings(None, {"rtsp": f"127.0.0.1:{port}"}).rtsp_node for port in (0, 8554, 8555)}
+    assert len(names) == 3
+    assert load_settings(None, {"rtsp_node": "mine"}).rtsp_node == "mine"
+
+
+def test_a_mistake_elsewhere_is_not_told_as_one_of_the_name_too():
+    assert problem_of(rtsp="nonsense").count("\n") == 0

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from api.loop import allow_all_files
 from rtsp_filter.relays import RelayClient
 from tests.bench.mesh import media_ports
 from xds_server.control_plane import ControlPlane, ControlPlaneSettings
@@ -33,6 +34,7 @@ class MediaPlane:
 @asynccontextmanager
 async def media_plane(slots: int) -> AsyncIterator[MediaPlane]:
     """A control plane and an Envoy in which every one of `slots` slots is warm."""
+    allow_all_files()
     ports = media_ports(slots)
     layout = SlotLayout(first_port=ports.start, last_port=ports.stop - 1)
     settings = MediaSettings(layout=layout, addresses=(HOST,))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
 
 from mesh.documents import compile_documents, route_options
+from mesh.model import GROUP
 from mesh.wire import relay_pb2
 from xds_server.control_plane import RTSP_CLUSTER, ControlPlane, ControlPlaneSettings
 from xds_server.envoy import MEDIA_CLUSTER
@@ -12,7 +16,15 @@ from xds_server.media import MediaSettings
 from xds_server.relays.service import RelayStream
 from xds_server.relays.slots import SlotLayout
 from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceType
-from xds_server.subscription import ConnectedProxy, Node, ResourceStatus, SyncState, XdsProtocol
+from xds_server.subscription import (
+    ConnectedProxy,
+    Fault,
+    Node,
+    ResourceStatus,
+    StreamError,
+    SyncState,
+    XdsProtocol,
+)
 
 LAYOUT = SlotLayout(first_port=20000, last_port=20015)
 
@@ -112,6 +124,55 @@ def test_proxy_that_refused_a_cluster_was_told_of_it() -> None:
     plane.resources_acknowledged(rtsp, ROUTE.type_url, {})
 
     assert plane.ready.is_set()
+
+
+def test_a_second_rtsp_proxy_of_a_name_is_refused_while_the_first_is_there() -> None:
+    plane = plane_with_media_proxy()
+    first, second = RelayStream("rtsp", "first", "1"), RelayStream("rtsp", "second", "2")
+    plane.stream_opened(first, relay_pb2.State(node_id="rtsp"))
+    refusal = plane.refusal(second)
+    assert refusal is not None
+    assert "'rtsp', from first" in refusal
+    assert "--rtsp-node" in refusal
+    plane.stream_closed(first)
+    assert plane.refusal(second) is None
+
+
+def test_a_stream_replaces_an_older_one_of_the_same_process() -> None:
+    plane = plane_with_media_proxy()
+    older, newer = RelayStream("rtsp", "older", "1"), RelayStream("rtsp", "newer", "1")
+    plane.stream_opened(older, relay_pb2.State(node_id="rtsp"))
+    assert plane.refusal(newer) is None
+    plane.stream_opened(newer, relay_pb2.State(node_id="rtsp"))
+    assert older.queue.get_nowait() is None
+    plane.stream_closed(older)
+    assert plane.relay_streams == {"rtsp": newer}
+
+
+def media_node(instance: str | None) -> Node:
+    ours = {"workers": 2, "files": 10_000, "instance": instance}
+    return Node(id="envoy", cluster=MEDIA_CLUSTER, metadata={} if instance is None else {GROUP: ours})
+
+
+@pytest.mark.parametrize("first", ["1", None])
+@pytest.mark.parametrize("second", ["2", None])
+def test_a_second_media_proxy_is_refused_while_the_first_is_there(first: str | None, second: str | None) -> None:
+    plane = plane_with_media_proxy()
+    plane.proxy_disconnected(plane.proxies["stream-1"])
+    older = replace(proxy("stream-2", MEDIA_CLUSTER), node=media_node(first))
+    plane.proxy_connected(older)
+    with pytest.raises(StreamError, match="another media proxy is connected as 'envoy', from here") as error:
+        plane._scope(media_node(second))
+    assert error.value.fault is Fault.ALREADY_EXISTS
+    plane.proxy_disconnected(older)
+    assert plane._scope(media_node(second)) is plane.media.cache
+
+
+def test_an_envoy_that_its_supervisor_restarted_replaces_the_one_before_at_once() -> None:
+    plane = plane_with_media_proxy()
+    plane.proxy_disconnected(plane.proxies["stream-1"])
+    plane.proxy_connected(replace(proxy("stream-2", MEDIA_CLUSTER), node=media_node("1")))
+    assert plane._scope(media_node("1")) is plane.media.cache
 
 
 def test_not_ready_any_more_when_no_rtsp_proxy_is_left_or_the_media_proxy_starts_anew() -> None:

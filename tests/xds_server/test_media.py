@@ -162,7 +162,9 @@ def test_what_an_earlier_stream_acknowledged_does_not_count() -> None:
 
 def test_the_pool_stays_within_the_files_that_the_proxy_may_open() -> None:
     media = plane()
-    media.proxy_connected(MediaProxy(workers=2, files=512 + 40 * (2 * 2 * 2 * 2 + 2)), had_state=False, now=0.0)
+    media.proxy_connected(
+        MediaProxy(workers=2, files=512 + 40 * (2 * 2 * 2 * 2 + 2), instance="1"), had_state=False, now=0.0
+    )
     assert media.registry.pool.capacity == 40
 
 

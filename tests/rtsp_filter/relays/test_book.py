@@ -27,7 +27,7 @@ def failed(relay_id: str) -> relay_pb2.ControlMessage:
 
 
 def test_an_answer_becomes_an_event() -> None:
-    book = RelayBook("node")
+    book = RelayBook("node", "instance")
     book.open("a", "session", "video", RECEIVER)
     assert book.receive(allocated("a", 3)) == Allocated(relay_id="a", allocation=ALLOCATION)
     ready = relay_pb2.ControlMessage(relay_ready=relay_pb2.RelayReady(relay_id="a"))
@@ -35,7 +35,7 @@ def test_an_answer_becomes_an_event() -> None:
 
 
 def test_answers_about_a_relay_that_is_closed_meanwhile_mean_nothing() -> None:
-    book = RelayBook("node")
+    book = RelayBook("node", "instance")
     book.open("a", "session", "video", RECEIVER)
     book.close(["a"], sender_stopped=True)
     assert book.receive(allocated("a", 3)) is None
@@ -44,7 +44,7 @@ def test_answers_about_a_relay_that_is_closed_meanwhile_mean_nothing() -> None:
 
 
 def test_a_new_stream_begins_with_all_that_is_held_and_repeats_what_was_never_answered() -> None:
-    book = RelayBook("node")
+    book = RelayBook("node", "instance")
     held = book.open("held", "session", "video", RECEIVER).open_relay
     book.receive(allocated("held", 3))
     asked = book.open("asked", "session", "audio", RECEIVER)
@@ -58,7 +58,7 @@ def test_a_new_stream_begins_with_all_that_is_held_and_repeats_what_was_never_an
 
 
 def test_a_relay_with_a_granted_slot_is_held_from_the_moment_it_is_opened() -> None:
-    book = RelayBook("node")
+    book = RelayBook("node", "instance")
     message = relay_pb2.ControlMessage(slots_granted=relay_pb2.SlotsGranted(slots=[slot(3)]))
     assert book.receive(message) == Granted(allocations=(ALLOCATION,))
     opened = book.open("a", "session", "video", RECEIVER, ALLOCATION).open_relay
@@ -68,7 +68,7 @@ def test_a_relay_with_a_granted_slot_is_held_from_the_moment_it_is_opened() -> N
 
 
 def test_a_session_is_told_of_as_it_is_and_not_at_all_once_it_has_ended() -> None:
-    book = RelayBook("node")
+    book = RelayBook("node", "instance")
     for media in (["video"], ["video", "audio"]):
         book.keep_session(relay_pb2.Session(session_id="s", media=media))
     [message] = book.sessions(["s"])
@@ -78,7 +78,7 @@ def test_a_session_is_told_of_as_it_is_and_not_at_all_once_it_has_ended() -> Non
 
 
 def test_a_session_that_ended_is_not_stated_again() -> None:
-    book = RelayBook("node")
+    book = RelayBook("node", "instance")
     book.keep_session(relay_pb2.Session(session_id="session"))
     message = book.end_session("session", "the client ended it")
     assert message.session_ended.reason == "the client ended it"
@@ -86,7 +86,7 @@ def test_a_session_that_ended_is_not_stated_again() -> None:
 
 
 def test_a_failed_relay_is_forgotten_and_says_why() -> None:
-    book = RelayBook("node")
+    book = RelayBook("node", "instance")
     book.open("a", "session", "video", RECEIVER)
     event = book.receive(failed("a"))
     assert isinstance(event, Failed)
@@ -97,4 +97,4 @@ def test_a_failed_relay_is_forgotten_and_says_why() -> None:
 
 def test_an_operator_can_end_a_session() -> None:
     asked = relay_pb2.ControlMessage(end_session=relay_pb2.EndSession(session_id="s", reason="operator"))
-    assert RelayBook("node").receive(asked) == SessionEndAsked(session_id="s", reason="operator")
+    assert RelayBook("node", "instance").receive(asked) == SessionEndAsked(session_id="s", reason="operator")
