@@ -41,7 +41,7 @@ File = Annotated[
     list[Path] | None, typer.Option("-f", "--file", help="A file or folder of documents, watched; repeatable.")
 ]
 Workers = Annotated[int | None, typer.Option(help="Worker threads of Envoy. [one a processor, at most 4]")]
-RtspNode = Annotated[str | None, typer.Option(help="This RTSP proxy's name in the mesh. [by the host's name]")]
+RtspNode = Annotated[str | None, typer.Option(help="This RTSP proxy's name in the mesh, unique. [rtsp-HOST-PORT]")]
 MediaNode = Annotated[str | None, typer.Option(help="The media proxy's name in the mesh. [envoy]")]
 SessionTimeout = Annotated[int | None, typer.Option(help="Seconds until a silent player's session ends. [60]")]
 LogFormat = Annotated[str | None, typer.Option(help="console or json. [console]")]
