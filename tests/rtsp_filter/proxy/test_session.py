@@ -271,3 +271,18 @@ async def test_one_client_address_may_have_only_its_share_of_sessions() -> None:
     scene.proxy.session_over(scene.session, "test")
     await scene.end()
     scene.proxy.new_session(described, scene.client, LowerTransport.UDP)
+
+
+async def test_a_session_that_is_never_played_is_given_up_and_one_that_was_played_may_pause() -> None:
+    scene = Scene()
+    await scene.with_a_track()
+    play = asyncio.create_task(scene.session.forward(request(Method.PLAY)))
+    await scene.camera.answer(Method.PLAY)
+    assert (await play).status == 200
+    scene.proxy._expect_play(scene.session)
+    assert not scene.proxy._endings
+    idle = Scene()
+    await idle.with_a_track()
+    idle.proxy._expect_play(idle.session)
+    await idle.end()
+    assert idle.session.ended
