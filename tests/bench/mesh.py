@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
+from rtsp_filter.rtsp import RTSPURL
 from tests.bench.proc import command_name
 from tests.peers.ports import reserve_ports
 from tests.peers.process import START_SECONDS, Process, wait_until
@@ -84,6 +85,16 @@ def bundled_camera() -> Iterator[str]:
         with Process([MSM, "camera", "--port", str(port)]) as camera:
             camera.wait_for_line("rtsp://")
             yield f"rtsp://127.0.0.1:{port}/stream"
+
+
+@contextmanager
+def byte_relay(url: str) -> Iterator[str]:
+    """A relay that understands nothing in front of the server of `url`; gives the URL through it."""
+    parsed = RTSPURL.parse(url)
+    argv = [sys.executable, "-m", "tests.bench.byte_relay", parsed.connect_host, str(parsed.effective_port)]
+    with Process(argv) as process:
+        port = int(process.wait_for_line(r"^(\d+)$")[1])
+        yield str(parsed.with_host("127.0.0.1", port))
 
 
 def _ready(process: Process, url: str) -> bool:

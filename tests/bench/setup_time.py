@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rtsp_filter.player import PlayTransport, play
 from tests.bench.figures import Comparison, Figure, Goal, Result, percentile
-from tests.bench.mesh import bundled_camera, running_mesh
+from tests.bench.mesh import bundled_camera, byte_relay, running_mesh
 
 GOAL_MS = 2.0
 # Pairs that are not counted: the first sessions load code and warm up slots.
@@ -27,6 +27,9 @@ def run(quick: bool) -> Result:
             figures += _figures(label, asyncio.run(_in_sequence(direct, mesh.url, transport, pairs)), GOAL_MS)
             together = asyncio.run(_at_once(direct, mesh.url, transport, at_once, rounds))
             figures += _figures(f"{transport.value.upper()}, {at_once} at once", together, None)
+        with byte_relay(direct) as relay:
+            bare = asyncio.run(_in_sequence(direct, relay, PlayTransport.TCP, pairs))
+            figures += _figures("TCP, in sequence, a bare byte relay in place of the mesh", bare, None)
     return Result(
         name="setup",
         title="Set-up time",
@@ -35,7 +38,8 @@ def run(quick: bool) -> Result:
             f" PLAY), as the bundled player measures it against the bundled camera. {pairs} pairs in sequence, each"
             " a direct session and one through the mesh; the overhead is that of the differences of the pairs."
             f" {at_once} at once: all start in the same instant, {rounds} times each way, alternating; the overhead"
-            " is the difference of the percentiles."
+            " is the difference of the percentiles. The bare byte relay is a process of the same loop that copies what"
+            " it reads and understands nothing: what any proxy costs here, whatever it does."
         ),
         figures=tuple(figures),
     )
