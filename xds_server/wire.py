@@ -11,8 +11,14 @@ from __future__ import annotations
 _LENGTH_DELIMITED = 2
 
 
+# Most lengths and every field header of ours fit one byte.
+_ONE_BYTE = tuple(bytes((value,)) for value in range(0x80))
+
+
 def varint(value: int) -> bytes:
     """A non-negative integer in base 128, least significant group first."""
+    if value < 0x80:
+        return _ONE_BYTE[value]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -52,6 +53,8 @@ async def media_plane(slots: int) -> AsyncIterator[MediaPlane]:
             while not (relays.connected and all(plane.media.acknowledged(slot) for slot in range(slots))):  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK_SECONDS)
         assert envoy.pid is not None
+        gc.collect()
+        gc.freeze()  # as `msm` does once everything has started
         yield MediaPlane(relays=relays, envoy=envoy.pid, start_seconds=time.perf_counter() - start)
         for task in tasks:
             task.cancel()

@@ -101,6 +101,11 @@ class Subscription(ABC):
         return bool(self._fresh or self._updates or self._suspects)
 
     @property
+    def _nothing_due(self) -> bool:
+        """The usual case: a stream has many types, and a change concerns one."""
+        return not (self._fresh or self._updates or self._removals or self._suspects or self._owes_answer)
+
+    @property
     def size(self) -> int:
         """Names that this subscription holds memory for."""
         return len(self.names) + len(self.versions)
@@ -110,7 +115,7 @@ class Subscription(ABC):
 
         removals: whether it is time for removals; answers to what the client asked for are always in time.
         """
-        if self.in_flight is not None:
+        if self.in_flight is not None or self._nothing_due:
             return None
         self._look()
         if self._cache.held:
