@@ -15,6 +15,7 @@ import grpc
 import structlog
 
 from mesh.wire import relay_pb2, relay_pb2_grpc
+from rtsp_filter.backoff import LONGEST_SECONDS, Backoff
 from rtsp_filter.relays.book import (
     Allocated,
     Allocation,
@@ -28,8 +29,6 @@ from rtsp_filter.relays.book import (
     SessionEndAsked,
 )
 
-# The control plane settles three seconds after its start: by then every proxy must have had two tries.
-RECONNECT_SECONDS = (0.1, 1.0)
 # A little more than the control plane itself waits for the media proxy, so that its reason is the one that is told.
 OPEN_TIMEOUT = 6.0
 # Seconds after which a session's changes are told: a set-up is told of once, and not while its player waits.
@@ -38,6 +37,15 @@ REPORT_DELAY = 0.05
 DRAIN_TIMEOUT = 1.0
 # Messages that wait for the stream; one that falls further behind starts over with a State.
 MAX_QUEUED = 4096
+# gRPC's own reconnect must not be slower than ours: a settling control plane waits for us.
+_OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", int(LONGEST_SECONDS * 1000)),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.use_local_subchannel_pool", 1),
+)
 
 log = structlog.get_logger()
 
@@ -83,13 +91,12 @@ class RelayClient:
 
     async def run(self) -> None:
         """Keep a stream to the control plane until cancelled."""
-        first, last = RECONNECT_SECONDS
-        delay = first
-        async with grpc.aio.insecure_channel(self._target, options=_channel_options(last)) as channel:
+        backoff = Backoff()
+        async with grpc.aio.insecure_channel(self._target, options=_OPTIONS) as channel:
             while True:
                 try:
                     await self._stream(channel)
-                    delay = first
+                    backoff.reset()
                 except asyncio.CancelledError:
                     task = asyncio.current_task()
                     if task is None or task.cancelling():
@@ -102,13 +109,12 @@ class RelayClient:
                         self._refusal = ""
                     if self.connected:
                         log.warning("lost the control plane; media goes on", error=error.details())
-                        delay = first
+                        backoff.reset()
                 finally:
                     self.connected = False
                     self._outgoing = None
                     self._granted.clear()
-                await asyncio.sleep(delay * random.uniform(0.5, 1.0))
-                delay = min(2 * delay, last)
+                await asyncio.sleep(backoff.next_delay(random.random()))
 
     def _refused(self, reason: str) -> None:
         """Another process has our name. We try again, in case that it ends; the log is told once."""
@@ -249,16 +255,3 @@ def _fail(relay: Relay, error: RelayError) -> None:
     for future in (relay.allocated, relay.ready):
         if not future.done():
             future.set_exception(error)
-
-
-def _channel_options(last_delay: float) -> list[tuple[str, int]]:
-    """gRPC's own reconnect must not be slower than ours: a settling control plane waits for us."""
-    milliseconds = int(last_delay * 1000)
-    return [
-        ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", milliseconds),
-        ("grpc.keepalive_time_ms", 10_000),
-        ("grpc.keepalive_timeout_ms", 5_000),
-        ("grpc.use_local_subchannel_pool", 1),
-    ]

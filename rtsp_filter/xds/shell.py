@@ -12,7 +12,7 @@ import grpc
 import structlog
 from envoy.service.discovery.v3 import ads_pb2_grpc
 
-from rtsp_filter.xds.backoff import Backoff
+from rtsp_filter.backoff import Backoff
 from rtsp_filter.xds.core import XdsCore, XdsState, accept_everything
 
 MAX_RESPONSE_BYTES = 64 << 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtsp_filter.xds.backoff import FIRST_SECONDS, LONGEST_SECONDS, Backoff
+from rtsp_filter.backoff import FIRST_SECONDS, LONGEST_SECONDS, Backoff
 
 
 def test_the_wait_doubles_up_to_its_limit() -> None:

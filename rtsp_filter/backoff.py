@@ -5,7 +5,8 @@ from __future__ import annotations
 FIRST_SECONDS = 0.05
 """A control plane that was just restarted is back within this, mostly."""
 LONGEST_SECONDS = 1.0
-"""No proxy stays without its control plane for longer than this once it is back."""
+"""No proxy stays without its control plane for longer than this once it is back: a control plane that has restarted
+settles three seconds later, and every proxy must have had its tries by then."""
 _FACTOR = 2.0
 
 
