@@ -19,6 +19,7 @@ from api.settings import MeshSettings
 from mesh.documents import compile_documents, route_options
 from rtsp_filter.camera import Camera, CameraSettings
 from rtsp_filter.player import PlayError, PlayReport, PlayTransport, play, render
+from xds_server.envoy import check_media_ports
 
 PATH = "/demo"
 # Envoy starts in about a second; a machine that needs longer than this has another problem.
@@ -105,15 +106,7 @@ def _free_or_any(port: int) -> int:
 def _free_media_ports(wanted: PortRange) -> PortRange:
     """The first stretch of the range in which every port is free; the range itself when there is none."""
     for first in range(wanted.first, wanted.last + 2 - _MEDIA_PORTS, _MEDIA_PORTS):
-        if all(_udp_free(port) for port in range(first, first + _MEDIA_PORTS)):
+        with contextlib.suppress(OSError):
+            check_media_ports(range(first, first + _MEDIA_PORTS), [_LOOPBACK])
             return PortRange(first, first + _MEDIA_PORTS - 1)
     return wanted
-
-
-def _udp_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((_LOOPBACK, port))
-        except OSError:
-            return False
-        return True
