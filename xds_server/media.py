@@ -10,8 +10,9 @@ media up for as much as a second; growing by listeners does not show.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from xds_server.cache import ResourceCache
 from xds_server.compile.slots import (
@@ -25,7 +26,7 @@ from xds_server.compile.slots import (
 )
 from xds_server.envoy.bootstrap import MediaProxy
 from xds_server.relays.registry import Receiver, RelayMessage, RelayRegistry
-from xds_server.relays.slots import SlotLayout, SlotPool
+from xds_server.relays.slots import SlotLayout, SlotPool, SlotPorts
 from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, Resource
 
 # A media proxy that connects states the versions of all that it has within this many seconds.
@@ -35,6 +36,9 @@ _STATEMENT_TIME = 1.0
 WARMED_AT_ONCE = 8
 # Files that Envoy needs for itself: its connections, timers, logs.
 _RESERVED_FILES = 512
+
+# A listener or a cluster, of a slot's flow, its ports and the media proxy's addresses.
+_Make = Callable[[int, Flow, SlotPorts, Sequence[str]], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +140,7 @@ class MediaPlane:
         changed, registry.changed_slots = registry.changed_slots, set()
         if changed or added or removed:
             self.cache.update(
-                upsert=[*self._assignments(changed), *self._listeners(added)],
+                upsert=[*self._assignments(changed), *self._frames(slot_listener, added)],
                 remove=[(LISTENER.type_url, name) for slot in removed for name in slot_names(slot)],
             )
 
@@ -153,15 +157,17 @@ class MediaPlane:
     def _clusters(self) -> Iterable[Resource]:
         """The clusters of all slots, warm or not, with their empty assignments."""
         slots = range(self.settings.layout.capacity)
-        for slot in slots:
-            for flow in Flow:
-                yield Resource.of(slot_cluster(slot, flow, self.settings.layout.ports(slot), self.settings.addresses))
+        yield from self._frames(slot_cluster, slots)
         yield from self._assignments(slots)
 
-    def _listeners(self, slots: Iterable[int]) -> Iterable[Resource]:
+    def _frames(
+        self, make: Callable[[int, Flow, SlotPorts, Sequence[str]], Any], slots: Iterable[int]
+    ) -> Iterable[Resource]:
+        """What never changes of these slots: for each of their flows, what `make` makes of its ports."""
         for slot in slots:
+            ports = self.settings.layout.ports(slot)
             for flow in Flow:
-                yield Resource.of(slot_listener(slot, flow, self.settings.layout.ports(slot), self.settings.addresses))
+                yield Resource.of(make(slot, flow, ports, self.settings.addresses))
 
     def _assignments(self, slots: Iterable[int]) -> Iterable[Resource]:
         for slot in slots:
