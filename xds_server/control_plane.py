@@ -16,9 +16,9 @@ import structlog
 
 from mesh.model import Mesh, MeshError, Slice, merge
 from mesh.wire import relay_pb2, relay_pb2_grpc
-from xds_server.ads import SERVER_OPTIONS, AggregatedDiscoveryService
 from xds_server.cache import ResourceCache
 from xds_server.compile.routes import RouteCompiler
+from xds_server.discovery import SERVER_OPTIONS, DiscoveryService
 from xds_server.envoy.bootstrap import MEDIA_CLUSTER, media_proxy_of
 from xds_server.media import MediaPlane, MediaSettings
 from xds_server.relays.registry import SETTLE_TIME, FailureReason, RelayMessage
@@ -82,7 +82,7 @@ class ControlPlane:
     async def run(self) -> None:
         """Serve xDS and relays until cancelled."""
         server = grpc.aio.server(options=[*SERVER_OPTIONS, ("grpc.so_reuseport", 0)])
-        discovery = AggregatedDiscoveryService(self._scope, self)
+        discovery = DiscoveryService(self._scope, self)
         discovery.add_to(server)
         relay_pb2_grpc.add_RelayServiceServicer_to_server(RelayService(self), server)  # type: ignore[no-untyped-call]
         self.port = _bind(server, self.settings.listen)

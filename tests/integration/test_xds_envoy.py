@@ -20,8 +20,8 @@ from envoy.config.listener.v3 import listener_pb2
 from envoy.extensions.filters.udp.udp_proxy.v3 import route_pb2, udp_proxy_pb2
 from google.protobuf import json_format
 
-from xds_server.ads import SERVER_OPTIONS, AggregatedDiscoveryService
 from xds_server.cache import ResourceCache
+from xds_server.discovery import SERVER_OPTIONS, DiscoveryService
 from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, Resource
 from xds_server.subscription import ConnectedProxy, SyncState
 
@@ -76,7 +76,7 @@ class Recorder:
 class Mesh:
     cache: ResourceCache
     recorder: Recorder
-    service: AggregatedDiscoveryService
+    service: DiscoveryService
     admin_path: Path
     process: asyncio.subprocess.Process
 
@@ -194,7 +194,7 @@ def bootstrap(xds_port: int, api_type: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def serving(cache: ResourceCache, recorder: Recorder, port: int = 0) -> AsyncIterator[tuple[Any, int]]:
-    service = AggregatedDiscoveryService(lambda node: cache, recorder)
+    service = DiscoveryService(lambda node: cache, recorder)
     server = grpc.aio.server(options=SERVER_OPTIONS)
     service.add_to(server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")

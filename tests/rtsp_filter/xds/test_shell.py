@@ -12,8 +12,8 @@ from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.route.v3 import route_pb2
 
 from rtsp_filter.xds import XdsClient, XdsState
-from xds_server.ads import SERVER_OPTIONS, AggregatedDiscoveryService
 from xds_server.cache import ResourceCache
+from xds_server.discovery import SERVER_OPTIONS, DiscoveryService
 from xds_server.resources import Resource
 
 
@@ -53,7 +53,7 @@ class Latest:
 
 @asynccontextmanager
 async def serving(cache: ResourceCache, observer: Observer, port: int = 0) -> AsyncIterator[int]:
-    service = AggregatedDiscoveryService(lambda node: cache if node.id == "proxy" else None, observer)
+    service = DiscoveryService(lambda node: cache if node.id == "proxy" else None, observer)
     server = grpc.aio.server(options=SERVER_OPTIONS)
     service.add_to(server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")

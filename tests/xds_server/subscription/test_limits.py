@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from envoy.service.discovery.v3 import discovery_pb2
 
-from xds_server.ads import MAX_REQUEST_BYTES
 from xds_server.compile.slots import slot_names
+from xds_server.discovery import MAX_REQUEST_BYTES
 from xds_server.media import MediaPlane, MediaSettings
 from xds_server.relays.slots import SlotLayout
 from xds_server.resources import CLUSTER, ENDPOINT, LISTENER

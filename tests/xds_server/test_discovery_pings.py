@@ -9,7 +9,7 @@ import h2.config
 import h2.connection
 import h2.events
 
-from xds_server.ads import SERVER_OPTIONS
+from xds_server.discovery import SERVER_OPTIONS
 
 PINGS = 10
 

@@ -63,7 +63,7 @@ class _Stream:
     closing: bool = False
 
 
-class AggregatedDiscoveryService:
+class DiscoveryService:
     """StreamAggregatedResources and DeltaAggregatedResources over caches chosen by `scope`."""
 
     def __init__(self, scope: Scope, observer: StreamObserver) -> None:

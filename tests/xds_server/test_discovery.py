@@ -11,9 +11,9 @@ import grpc
 import pytest
 from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
 
-from xds_server import ads
-from xds_server.ads import SERVER_OPTIONS, AggregatedDiscoveryService
+from xds_server import discovery
 from xds_server.cache import ResourceCache
+from xds_server.discovery import SERVER_OPTIONS, DiscoveryService
 from xds_server.resources import CLUSTER, ENDPOINT, Resource
 from xds_server.subscription import ConnectedProxy, Node, limits
 
@@ -43,7 +43,7 @@ class World:
     """A server with two caches, a stub that reaches it, and what the server was told."""
 
     stub: Any
-    service: AggregatedDiscoveryService
+    service: DiscoveryService
     cache: ResourceCache
     held: ResourceCache
     observer: Observer
@@ -56,7 +56,7 @@ async def world() -> AsyncIterator[World]:
     def scope(node: Node) -> ResourceCache | None:
         return {"known": cache, "held": held}.get(node.cluster)
 
-    service = AggregatedDiscoveryService(scope, observer)
+    service = DiscoveryService(scope, observer)
     server = grpc.aio.server(options=SERVER_OPTIONS)
     service.add_to(server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -135,7 +135,7 @@ async def test_a_request_that_is_too_large_ends_only_its_own_stream(world: World
     call, other = world.stub.DeltaAggregatedResources(), world.stub.DeltaAggregatedResources()
     await other.write(delta())
     await other.read()
-    await call.write(delta(resource_names_subscribe=["x" * (ads.MAX_REQUEST_BYTES + 1)]))
+    await call.write(delta(resource_names_subscribe=["x" * (discovery.MAX_REQUEST_BYTES + 1)]))
     await assert_ends(call, grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max")
     await other.write(delta(ENDPOINT.type_url, resource_names_subscribe=["a"]))
     assert list((await other.read()).removed_resources) == ["a"]
