@@ -26,7 +26,7 @@ from mesh.model import MeshError, PathMatchType
 from rtsp_filter.proxy import Listen, ProxyLimits, ProxySettings, RTSPProxy
 from xds_server.compile.slots import RECEIVE_BUFFER_BYTES
 from xds_server.control_plane import ControlPlane, ControlPlaneSettings
-from xds_server.envoy import EnvoyProcess, XdsTarget, check_media_ports
+from xds_server.envoy import EnvoyProcess, TcpAddress, check_media_ports
 from xds_server.media import MediaSettings
 from xds_server.relays.registry import SETTLE_TIME
 from xds_server.relays.slots import SlotLayout
@@ -128,7 +128,7 @@ class Parts:
         envoy = EnvoyProcess(
             node_id=self.settings.media_node,
             workers=self.settings.envoy_workers,
-            xds=XdsTarget(address=xds.host, port=xds.port),
+            xds=TcpAddress(host=xds.host, port=xds.port),
         )
         self._start(envoy.run(), "Envoy")
         return envoy

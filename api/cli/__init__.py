@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import check, end, peers, read, run
+from api.cli import bootstrap, check, end, peers, read, run
 
 __all__ = ["main", "make_app"]
 
@@ -40,7 +40,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_msm)
-    for module in (run, peers, check, read, end):
+    for module in (run, bootstrap, peers, check, read, end):
         module.register(app)
     return app
 

@@ -72,7 +72,7 @@ def up(
     log_format: LogFormat = None,
     log_level: LogLevel = None,
 ) -> None:
-    settings = _settings(
+    settings = settings_of(
         config,
         route=route,
         file=file,
@@ -104,7 +104,7 @@ def serve(
     log_level: LogLevel = None,
 ) -> None:
     """Run the control plane alone: documents in, xDS and relays out, with the REST API."""
-    settings = _settings(
+    settings = settings_of(
         config,
         route=route,
         file=file,
@@ -131,7 +131,7 @@ def proxy(
     log_level: LogLevel = None,
 ) -> None:
     """Run an RTSP proxy alone; --xds says where its control plane is."""
-    settings = _settings(
+    settings = settings_of(
         config,
         rtsp=rtsp,
         xds=xds,
@@ -154,7 +154,7 @@ def envoy(
     log_level: LogLevel = None,
 ) -> None:
     """Run a media proxy alone: an Envoy, restarted when it ends; --xds says where its control plane is."""
-    settings = _settings(
+    settings = settings_of(
         config,
         xds=xds,
         media_node=media_node,
@@ -176,7 +176,7 @@ def demo(
 
     The last line of output is a JSON summary. The exit code is 1 when media did not flow.
     """
-    settings = _settings(None, log_level=log_level)
+    settings = settings_of(None, log_level=log_level)
     from api.demo import demo as play_demo
     from rtsp_filter.player import PlayTransport
 
@@ -187,7 +187,8 @@ def demo(
     _run(settings, lambda: play_demo(settings, seconds=seconds, transport=chosen))
 
 
-def _settings(config: Path | None, **options: object) -> MeshSettings:
+def settings_of(config: Path | None, **options: object) -> MeshSettings:
+    """The settings of these options, the environment and a file; what cannot be used ends the command with code 2."""
     from api.settings import SettingsError, doubtful_variables, load_settings
 
     for doubt in doubtful_variables(os.environ):

@@ -13,7 +13,7 @@ from api.loop import allow_all_files
 from rtsp_filter.relays import RelayClient
 from tests.bench.mesh import media_ports
 from xds_server.control_plane import ControlPlane, ControlPlaneSettings
-from xds_server.envoy import EnvoyProcess, XdsTarget
+from xds_server.envoy import EnvoyProcess, TcpAddress
 from xds_server.media import MediaSettings
 from xds_server.relays.slots import SlotLayout
 
@@ -46,7 +46,7 @@ async def media_plane(slots: int) -> AsyncIterator[MediaPlane]:
         tasks = [group.create_task(plane.run())]
         await plane.listening.wait()
         relays = RelayClient(f"{HOST}:{plane.port}", "bench", on_relay_lost=_unexpected, on_end_session=_unexpected)
-        envoy = EnvoyProcess(node_id="envoy", workers=WORKERS, xds=XdsTarget(address=HOST, port=plane.port))
+        envoy = EnvoyProcess(node_id="envoy", workers=WORKERS, xds=TcpAddress(host=HOST, port=plane.port))
         start = time.perf_counter()
         tasks += [group.create_task(envoy.run()), group.create_task(relays.run())]
         async with asyncio.timeout(_START_SECONDS):

@@ -1,14 +1,36 @@
-"""A media proxy on this machine: the bootstrap that makes an Envoy one, and the process that keeps it running."""
+"""The mesh's Envoys: the bootstrap that makes one a proxy of the mesh, and the process that keeps one running."""
 
-from xds_server.envoy.bootstrap import MEDIA_CLUSTER, MediaProxy, XdsTarget, bootstrap, media_proxy_of
+from xds_server.envoy.bootstrap import (
+    GATEWAY_CLUSTER,
+    MEDIA_CLUSTER,
+    MEDIA_CONNECTIONS,
+    METADATA_KEY,
+    Bootstrap,
+    MediaProxy,
+    ProxyKind,
+    ProxyNode,
+    bootstrap,
+    media_proxy_of,
+)
+from xds_server.envoy.identity import SPIFFE_SCHEME, WorkloadIdentity
 from xds_server.envoy.preflight import check_media_ports
 from xds_server.envoy.process import EnvoyProcess
+from xds_server.envoy.upstreams import SocketPath, TcpAddress
 
 __all__ = [
+    "GATEWAY_CLUSTER",
     "MEDIA_CLUSTER",
+    "MEDIA_CONNECTIONS",
+    "METADATA_KEY",
+    "SPIFFE_SCHEME",
+    "Bootstrap",
     "EnvoyProcess",
     "MediaProxy",
-    "XdsTarget",
+    "ProxyKind",
+    "ProxyNode",
+    "SocketPath",
+    "TcpAddress",
+    "WorkloadIdentity",
     "bootstrap",
     "check_media_ports",
     "media_proxy_of",

@@ -1,51 +1,58 @@
-"""The bootstrap of a media proxy: who it is, where its control plane is, and nothing else; the rest comes by xDS.
+"""The bootstrap of a proxy: who it is, where its control plane is, and what it may use; the rest comes by xDS.
 
-Envoy API: config.bootstrap.v3.Bootstrap. What the control plane must know of the process (its workers, how many files
+One maker for every Envoy of a mesh: those that `msm up` and `msm envoy` keep running, and those that somebody else
+starts with what `msm bootstrap` wrote. What the control plane must know of the process (its workers, how many files
 it may open) travels as node metadata.
+
+Envoy API: config.bootstrap.v3.Bootstrap.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
-# The node cluster of media proxies; by it the control plane knows what to send.
+from mesh.model import GROUP
+from xds_server.envoy.identity import WorkloadIdentity, agent_cluster, transport_socket
+from xds_server.envoy.overload import overload_manager
+from xds_server.envoy.upstreams import SocketPath, TcpAddress, grpc_cluster
+
 MEDIA_CLUSTER = "msm-media"
-_METADATA_KEY = "mediastreamingmesh.io"
+"""The node cluster of media proxies; by it the control plane knows what to send."""
+GATEWAY_CLUSTER = "msm-gateway"
+"""The node cluster of gateway proxies."""
+METADATA_KEY = GROUP
+MEDIA_CONNECTIONS = 64
+"""TCP reaches a media proxy on its admin interface alone; Envoy warns where nothing bounds it."""
 _ADS_CLUSTER = "control-plane"
 
 # A control plane that comes back finds its proxies again within a second, long before it settles.
 _RECONNECT = {"base_interval": "0.1s", "max_interval": "1s"}
-# A control plane that vanished without a FIN is noticed within interval + timeout.
-_KEEPALIVE = {"interval": "10s", "timeout": "5s"}
-# TCP reaches a media proxy on its admin socket alone; Envoy warns where nothing bounds it.
-_MAX_TCP_CONNECTIONS = 64
-_DOWNSTREAM_CONNECTIONS = (
-    "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
-)
 # What each slot counts is most of a slot's memory: keep what people ask for, leave out the rest.
 _KEPT_STATS = (
     r"cluster\.slot-\d+-\w+\.(upstream_cx_(tx|rx)_bytes_total|upstream_cx_none_healthy|upstream_cx_overflow"
     r"|membership_total|udp\.sess_(tx|rx)_(datagrams|errors))",
     r"udp\.slot-\d+-\w+\.downstream_sess_(active|rx_datagrams|rx_errors|no_route)",
-    r"(server|control_plane|listener_manager|cluster_manager|cluster\.control-plane)\..*",
+    r"(server|control_plane|listener_manager|cluster_manager|overload|cluster\.(control-plane|spire_agent))\..*",
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class XdsTarget:
-    """Where the control plane listens: an IP address and TCP port."""
+class ProxyKind(Enum):
+    """What a proxy carries; the value is its node cluster."""
 
-    address: str
-    port: int
+    MEDIA = MEDIA_CLUSTER
+    """Media of RTSP sessions, through slots that the control plane hands out."""
+    GATEWAY = GATEWAY_CLUSTER
+    """What Gateways and their routes say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaProxy:
-    """What a media proxy says of itself: worker threads, and how many files (sockets) it may have open.
+    """What a proxy says of itself: worker threads, and how many files (sockets) it may have open.
 
-    `instance` is random, one for each supervisor: of its Envoys only the last one lives.
+    `instance` is random, one for each supervisor or written file: of its Envoys only the last one lives.
     """
 
     workers: int
@@ -53,76 +60,99 @@ class MediaProxy:
     instance: str
 
 
-def bootstrap(node_id: str, proxy: MediaProxy, xds: XdsTarget, admin_socket: str) -> dict[str, Any]:
-    """The bootstrap as JSON-ready data. `admin_socket` is the path of a Unix socket: reachable by its owner alone."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyNode:
+    """Who a proxy is (config.core.v3.Node).
+
+    gateway: `namespace/name` of the only Gateway that it serves; None: all. metadata: whatever else it shall say.
+    """
+
+    id: str
+    kind: ProxyKind
+    process: MediaProxy
+    region: str = ""
+    zone: str = ""
+    gateway: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def message(self) -> dict[str, Any]:
+        """As config.core.v3.Node."""
+        process = self.process
+        ours: dict[str, Any] = {"workers": process.workers, "files": process.files, "instance": process.instance}
+        if self.gateway is not None:
+            ours["gateway"] = self.gateway
+        locality = {key: value for key, value in (("region", self.region), ("zone", self.zone)) if value}
+        return {
+            "id": self.id,
+            "cluster": self.kind.value,
+            **({"locality": locality} if locality else {}),
+            "metadata": {**self.metadata, METADATA_KEY: ours},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bootstrap:
+    """What a bootstrap is made of.
+
+    xds: where the control plane listens.
+    admin: where Envoy's admin interface listens; whoever reaches it can end Envoy.
+    heap_bytes: how large Envoy's heap may become.
+    connections: TCP connections of clients at once.
+    identity: for TLS towards the control plane; None: in clear.
+    """
+
+    node: ProxyNode
+    xds: TcpAddress
+    admin: SocketPath | TcpAddress
+    heap_bytes: int
+    connections: int = MEDIA_CONNECTIONS
+    identity: WorkloadIdentity | None = None
+
+
+def bootstrap(wanted: Bootstrap) -> dict[str, Any]:
+    """The bootstrap as data that is ready for JSON or YAML."""
+    admin = wanted.admin
+    address = admin.message(listening=True) if isinstance(admin, SocketPath) else admin.message()
     return {
-        "node": {
-            "id": node_id,
-            "cluster": MEDIA_CLUSTER,
-            "metadata": {_METADATA_KEY: {"workers": proxy.workers, "files": proxy.files, "instance": proxy.instance}},
-        },
-        "admin": {"address": {"pipe": {"path": admin_socket, "mode": 0o600}}},
+        "node": wanted.node.message(),
+        "admin": {"address": address},
         "dynamic_resources": {
-            "ads_config": {
-                "api_type": "DELTA_GRPC",
-                "transport_api_version": "V3",
-                "set_node_on_first_message_only": True,
-                "grpc_services": [
-                    {
-                        "envoy_grpc": {
-                            "cluster_name": _ADS_CLUSTER,
-                            "retry_policy": {"retry_back_off": _RECONNECT},
-                        }
-                    }
-                ],
-            },
+            "ads_config": _ads(),
             "cds_config": {"ads": {}, "resource_api_version": "V3"},
             "lds_config": {"ads": {}, "resource_api_version": "V3"},
         },
-        "static_resources": {"clusters": [_control_plane_cluster(xds)]},
-        "overload_manager": {
-            "resource_monitors": [
-                {
-                    "name": "envoy.resource_monitors.global_downstream_max_connections",
-                    "typed_config": {
-                        "@type": _DOWNSTREAM_CONNECTIONS,
-                        "max_active_downstream_connections": _MAX_TCP_CONNECTIONS,
-                    },
-                }
-            ]
-        },
-        "stats_config": {
-            "stats_matcher": {
-                "inclusion_list": {"patterns": [{"safe_regex": {"regex": regex}} for regex in _KEPT_STATS]}
-            }
-        },
+        "static_resources": {"clusters": _clusters(wanted)},
+        "overload_manager": overload_manager(heap_bytes=wanted.heap_bytes, connections=wanted.connections),
+        **(_stats() if wanted.node.kind is ProxyKind.MEDIA else {}),
     }
 
 
 def media_proxy_of(metadata: Mapping[str, Any]) -> MediaProxy | None:
-    """What a node's metadata says of the media proxy; None when it is not one that our bootstrap made."""
-    ours = metadata.get(_METADATA_KEY)
+    """What a node's metadata says of the proxy; None when it is not one that our bootstrap made."""
+    ours = metadata.get(METADATA_KEY)
     try:
         return MediaProxy(workers=int(ours["workers"]), files=int(ours["files"]), instance=str(ours["instance"]))  # type: ignore[index]
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def _control_plane_cluster(xds: XdsTarget) -> dict[str, Any]:
-    address = {"socket_address": {"address": xds.address, "port_value": xds.port}}
-    http2 = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+def _ads() -> dict[str, Any]:
+    service = {"cluster_name": _ADS_CLUSTER, "retry_policy": {"retry_back_off": _RECONNECT}}
     return {
-        "name": _ADS_CLUSTER,
-        "type": "STATIC",
-        "connect_timeout": "1s",
-        "load_assignment": {
-            "cluster_name": _ADS_CLUSTER,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
-        },
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": http2,
-                "explicit_http_config": {"http2_protocol_options": {"connection_keepalive": _KEEPALIVE}},
-            }
-        },
+        "api_type": "DELTA_GRPC",
+        "transport_api_version": "V3",
+        "set_node_on_first_message_only": True,
+        "grpc_services": [{"envoy_grpc": service}],
     }
+
+
+def _clusters(wanted: Bootstrap) -> list[dict[str, Any]]:
+    control_plane = grpc_cluster(_ADS_CLUSTER, wanted.xds)
+    if wanted.identity is None:
+        return [control_plane]
+    return [{**control_plane, "transport_socket": transport_socket(wanted.identity)}, agent_cluster(wanted.identity)]
+
+
+def _stats() -> dict[str, Any]:
+    patterns = [{"safe_regex": {"regex": regex}} for regex in _KEPT_STATS]
+    return {"stats_config": {"stats_matcher": {"inclusion_list": {"patterns": patterns}}}}

