@@ -6,5 +6,6 @@ cd "$(dirname "$0")/.."
 sh scripts/system_packages.sh
 sh scripts/vlc.sh
 sh scripts/venv.sh requirements-dev.txt
+sh scripts/envoy.sh
 sh scripts/lint.sh
 exec .venv/bin/python -m pytest
