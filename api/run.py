@@ -24,15 +24,18 @@ from api.settings import HostPort, MeshSettings
 from mesh.documents import compile_documents, route_options
 from mesh.model import MeshError, PathMatchType
 from rtsp_filter.proxy import Listen, ProxyLimits, ProxySettings, RTSPProxy
-from xds_server.compile.slots import RECEIVE_BUFFER_BYTES
+from xds_server.compile.envoy_parts import RECEIVE_BUFFER_BYTES
 from xds_server.control_plane import ControlPlane, ControlPlaneSettings
 from xds_server.envoy import EnvoyProcess, TcpAddress, check_media_ports
 from xds_server.media import MediaSettings
 from xds_server.relays.registry import SETTLE_TIME
 from xds_server.relays.slots import SlotLayout
 from xds_server.sources.files import FileSource
+from xds_server.sources.reading import SOURCE
 
 _RECEIVE_BUFFER_LIMIT = Path("/proc/sys/net/core/rmem_max")
+# What the slice of --route calls itself.
+_COMMAND_LINE = "command line"
 # Connections of the REST API that wait to be accepted.
 _API_BACKLOG = 128
 # A client of the REST API that neither finishes its request nor reads its answer is dropped after this long.
@@ -85,6 +88,7 @@ class Parts:
                 ),
                 media_node=settings.media_node,
                 settle_time=0.0 if fresh else SETTLE_TIME,
+                sources=frozenset(self._source_names()),
             )
         )
         self._sources(plane)
@@ -92,17 +96,23 @@ class Parts:
         await plane.listening.wait()
         return plane
 
+    def _source_names(self) -> Iterator[str]:
+        if self.settings.route:
+            yield _COMMAND_LINE
+        if self.settings.file:
+            yield SOURCE
+
     def _sources(self, plane: ControlPlane) -> None:
         """Feed the control plane. Raises MeshError for what cannot be used: later errors leave the last good state,
         at the start there is none."""
         settings = self.settings
         if settings.route:
-            plane.set_slice(compile_documents(route_options(settings.route), source="command line"))
+            plane.set_slice(compile_documents(route_options(settings.route), source=_COMMAND_LINE))
         if settings.file:
             files = FileSource(
                 settings.file,
                 on_slice=plane.set_slice,
-                on_error=lambda error: plane.source_failed("files", str(error)),
+                on_error=lambda error: plane.source_failed(SOURCE, str(error)),
             )
             plane.set_slice(files.load())
             self._start(files.run(), "files")

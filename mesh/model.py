@@ -7,28 +7,37 @@ Everything here is immutable: a Mesh can be handed to any thread, compared, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from types import MappingProxyType
+from typing import Any, TypeVar
 
-# The group of our documents, and the name under which xDS metadata of ours is kept.
-GROUP = "mediastreamingmesh.io"
+from mesh.attachments import Attachment, attach
+from mesh.gateways import Gateways, MediaPolicies, TransportRoutes
+from mesh.objects import GROUP, MeshError, ObjectName, WeightedBackend
 
-
-class MeshError(Exception):
-    """A mesh that cannot be built; the message names the objects at fault."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class ObjectName:
-    """Namespace and name of an object, written `namespace/name`."""
-
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
+__all__ = [
+    "GROUP",
+    "Backend",
+    "BackendTransport",
+    "Backends",
+    "Endpoint",
+    "Mesh",
+    "MeshError",
+    "ObjectName",
+    "Objects",
+    "PathMatch",
+    "PathMatchType",
+    "PathRewrite",
+    "PathRewriteType",
+    "Route",
+    "Routes",
+    "Rule",
+    "Slice",
+    "WeightedBackend",
+    "merge",
+]
 
 
 class PathMatchType(Enum):
@@ -72,7 +81,8 @@ class BackendTransport(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One RTSP server. `address` is an IP address or a host name; `path` is put before every path asked of it."""
+    """One server. `address` is an IP address or a host name; `path` and `transport` are for RTSP: what
+    is put before every path asked of it, and how media comes from it."""
 
     name: str
     address: str
@@ -83,18 +93,15 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
-    """RTSP servers that stand in for each other. A port of a Kubernetes Service is one too, named `service:port`."""
+    """Servers that stand in for each other. A port of a Kubernetes Service is one too, named `service:port`, or
+    `service:port/udp`.
+
+    `leaving` are servers that still serve, for the sessions they have: new ones go to `endpoints`.
+    """
 
     name: ObjectName
     endpoints: tuple[Endpoint, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightedBackend:
-    """A share of a rule's sessions: `weight` out of the sum of the rule's weights."""
-
-    backend: ObjectName
-    weight: int = 1
+    leaving: tuple[Endpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,60 +127,91 @@ class Route:
 Routes = Mapping[ObjectName, Route]
 Backends = Mapping[ObjectName, Backend]
 
+Name = TypeVar("Name", bound=Hashable)
+Object = TypeVar("Object")
 
-def _no_routes() -> Routes:
-    return MappingProxyType({})
 
-
-def _no_backends() -> Backends:
+def _none() -> Mapping[Any, Any]:
     return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
+class Objects:
+    """Objects of all kinds, by name."""
+
+    routes: Routes = field(default_factory=_none)
+    backends: Backends = field(default_factory=_none)
+    gateways: Gateways = field(default_factory=_none)
+    transport_routes: TransportRoutes = field(default_factory=_none)
+    policies: MediaPolicies = field(default_factory=_none)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice(Objects):
     """What one source knows. `source` names it for people: "files", "command line"."""
 
     source: str
-    routes: Routes = field(default_factory=_no_routes)
-    backends: Backends = field(default_factory=_no_backends)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mesh:
-    """All slices together. Every backend that a route names exists."""
+class Mesh(Objects):
+    """All slices together. Every backend that a route names exists.
 
-    routes: Routes = field(default_factory=_no_routes)
-    backends: Backends = field(default_factory=_no_backends)
+    `attachments` are the listeners of gateways that have a route, by gateway and listener.
+    """
+
+    attachments: tuple[Attachment, ...] = ()
 
 
 def merge(slices: Iterable[Slice]) -> Mesh:
     """All slices as one Mesh.
 
-    Raises MeshError when two slices claim one object or a route names a backend that none has.
+    Raises MeshError when two slices claim one object, a route names a backend that none has, or gateways, their routes
+    and policies do not fit each other.
     """
-    routes: dict[ObjectName, Route] = {}
-    backends: dict[ObjectName, Backend] = {}
-    route_owners: dict[ObjectName, str] = {}
-    backend_owners: dict[ObjectName, str] = {}
-    for part in slices:
-        _claim("route", part.routes, part.source, route_owners)
-        _claim("backend", part.backends, part.source, backend_owners)
-        routes.update(part.routes)
-        backends.update(part.backends)
-    for route in routes.values():
-        _check_references(route, backends)
-    return Mesh(routes=MappingProxyType(routes), backends=MappingProxyType(backends))
+    parts = tuple(slices)
+    objects = Objects(
+        routes=_joined("route", parts, lambda part: part.routes),
+        backends=_joined("backend", parts, lambda part: part.backends),
+        gateways=_joined("Gateway", parts, lambda part: part.gateways),
+        transport_routes=_joined("route", parts, lambda part: part.transport_routes),
+        policies=_joined("MediaPolicy", parts, lambda part: part.policies),
+    )
+    _check_references(objects)
+    attachments, faults = attach(objects.gateways, objects.transport_routes, objects.policies)
+    if faults:
+        raise MeshError("; ".join(map(str, faults)))
+    return Mesh(**{item.name: getattr(objects, item.name) for item in fields(objects)}, attachments=attachments)
 
 
-def _claim(kind: str, names: Iterable[ObjectName], source: str, owners: dict[ObjectName, str]) -> None:
-    for name in names:
-        owner = owners.setdefault(name, source)
-        if owner != source:
-            raise MeshError(f"{kind} {name} is defined by both {owner} and {source}")
+def _joined(
+    kind: str, parts: Iterable[Slice], objects_of: Callable[[Slice], Mapping[Name, Object]]
+) -> Mapping[Name, Object]:
+    owners: dict[Name, str] = {}
+    joined: dict[Name, Object] = {}
+    for part in parts:
+        objects = objects_of(part)
+        for name in objects:
+            owner = owners.setdefault(name, part.source)
+            if owner != part.source:
+                raise MeshError(f"{kind} {_text(name)} is defined by both {owner} and {part.source}")
+        joined.update(objects)
+    return MappingProxyType(joined)
 
 
-def _check_references(route: Route, backends: Backends) -> None:
-    for rule in route.rules:
-        for weighted in rule.backends:
-            if weighted.backend not in backends:
-                raise MeshError(f"route {route.name}, rule {rule.name}: no backend {weighted.backend}")
+def _text(name: Hashable) -> str:
+    return " ".join(str(getattr(part, "value", part)) for part in name) if isinstance(name, tuple) else str(name)
+
+
+def _check_references(objects: Objects) -> None:
+    for route in objects.routes.values():
+        for rule in route.rules:
+            _check_backends(f"route {route.name}, rule {rule.name}", rule.backends, objects.backends)
+    for transport_route in objects.transport_routes.values():
+        _check_backends(transport_route.label, transport_route.backends, objects.backends)
+
+
+def _check_backends(owner: str, backends: Iterable[WeightedBackend], known: Backends) -> None:
+    for weighted in backends:
+        if weighted.backend not in known:
+            raise MeshError(f"{owner}: no backend {weighted.backend}")

@@ -17,18 +17,18 @@ import structlog
 from mesh.model import Mesh, MeshError, Slice, merge
 from mesh.wire import relay_pb2, relay_pb2_grpc
 from xds_server.cache import ResourceCache
-from xds_server.compile.routes import RouteCompiler
 from xds_server.discovery import SERVER_OPTIONS, DiscoveryService
 from xds_server.envoy.bootstrap import MEDIA_CLUSTER, media_proxy_of
+from xds_server.gateway_ports import taken_ports
 from xds_server.media import MediaPlane, MediaSettings
 from xds_server.relays.registry import SETTLE_TIME, FailureReason, RelayMessage
 from xds_server.relays.service import RelayService, RelayStream, control_message, failed, relay_of
 from xds_server.repeats import Repeats
-from xds_server.resources import CLUSTER, ENDPOINT, ROUTE, Resource
+from xds_server.resource_types import CLUSTER, ENDPOINT, ROUTE
+from xds_server.scope_caches import ScopeCaches
+from xds_server.scopes import RTSP_CLUSTER, ScopeKind, scope_of
 from xds_server.subscription import ConnectedProxy, Fault, Node, StreamError, SyncState
 
-# The node cluster of RTSP proxies, as MEDIA_CLUSTER is that of media proxies.
-RTSP_CLUSTER = "msm-rtsp"
 # Slots that Envoy refused are told of with its own words, which are long, and alike for all.
 _SHOWN_REFUSALS = 3
 # Streams end at once when the server stops: proxies reconnect and lose nothing.
@@ -41,13 +41,15 @@ log = structlog.get_logger()
 class ControlPlaneSettings:
     """`listen`: host:port of the gRPC server (port 0: any). `media_node`: the node id of the media proxy.
 
-    `settle_time` is in seconds; 0 where no proxy can be older than this process.
+    `settle_time` is in seconds; 0 where no proxy can be older than this process. `sources` are the names of all sources
+    there will be: until each has been heard from, proxies keep what they have.
     """
 
     listen: str
     media: MediaSettings
     media_node: str = "envoy"
     settle_time: float = SETTLE_TIME
+    sources: frozenset[str] = frozenset()
 
 
 class ControlPlane:
@@ -58,8 +60,16 @@ class ControlPlane:
 
     def __init__(self, settings: ControlPlaneSettings) -> None:
         self.settings = settings
-        self.media = MediaPlane(settings.media, now=time.monotonic(), settle_time=settings.settle_time)
-        self.routes = ResourceCache()
+        self.media = MediaPlane(
+            settings.media,
+            now=time.monotonic(),
+            settle_time=settings.settle_time,
+            sources_known=not settings.sources,
+        )
+        self.caches = ScopeCaches(
+            self.media.cache, default_addresses=settings.media.addresses, held=bool(settings.sources)
+        )
+        self.routes = self.caches.rtsp
         self.mesh = Mesh()
         self.source_errors: dict[str, str] = {}
         self.sessions: dict[str, relay_pb2.Session] = {}
@@ -70,7 +80,6 @@ class ControlPlane:
         self.listening = asyncio.Event()
         self.ready = asyncio.Event()
         self.slices: dict[str, Slice] = {}
-        self._compiler = RouteCompiler()
         self._media_stream: ConnectedProxy | None = None
         self._routed_streams: set[str] = set()  # of RTSP proxies that have acknowledged their routes
         self._complaints = Repeats()
@@ -105,13 +114,22 @@ class ControlPlane:
         slices = {**self.slices, part.source: part}
         try:
             mesh = merge(slices.values())
+            self._check_ports(mesh)
         except MeshError as error:
             self.source_failed(part.source, str(error))
             return
         self.slices = slices
         self.source_errors.pop(part.source, None)
         self._publish(mesh)
-        log.info("routes taken", source=part.source, routes=len(part.routes), backends=len(part.backends))
+        log.info(
+            "routes taken",
+            source=part.source,
+            routes=len(part.routes) + len(part.transport_routes),
+            backends=len(part.backends),
+        )
+        if self.settings.sources <= slices.keys():
+            self.caches.release()
+            self.media.sources_heard()
 
     def source_failed(self, source: str, message: str) -> None:
         """A source has something that it cannot use; what it said before stands."""
@@ -119,9 +137,14 @@ class ControlPlane:
         log.error("a change was refused; the last good state stays", source=source, error=message)
 
     def _publish(self, mesh: Mesh) -> None:
-        upsert, remove = self._compiler.compile(mesh)
         self.mesh = mesh
-        self.routes.update(upsert=[Resource.of(message) for message in upsert], remove=remove)
+        self.caches.publish(mesh)
+
+    def _check_ports(self, mesh: Mesh) -> None:
+        """Raises MeshError for listeners of gateways that could not have their ports."""
+        taken = list(taken_ports(mesh, self.settings.media))
+        if taken:
+            raise MeshError("; ".join(taken))
 
     # Inspection
 
@@ -197,10 +220,12 @@ class ControlPlane:
             self._relays_changed()
 
     def _scope(self, node: Node) -> ResourceCache | None:
-        if node.cluster == MEDIA_CLUSTER and node.id == self.settings.media_node:
+        scope = scope_of(node, media_node=self.settings.media_node)
+        if scope is None:
+            return None
+        if scope.kind is ScopeKind.MEDIA:
             self._check_media_node(node)
-            return self.media.cache
-        return self.routes if node.cluster == RTSP_CLUSTER else None
+        return self.caches.cache_of(scope)
 
     def _check_media_node(self, node: Node) -> None:
         """Raises StreamError when another media proxy has this node id: two would take each other's relays."""

@@ -27,7 +27,8 @@ from xds_server.compile.slots import (
 from xds_server.envoy.bootstrap import MediaProxy
 from xds_server.relays.registry import Receiver, RelayMessage, RelayRegistry
 from xds_server.relays.slots import SlotLayout, SlotPool, SlotPorts
-from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, Resource
+from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER
+from xds_server.resources import Resource
 
 # A media proxy that connects states the versions of all that it has within this many seconds.
 _STATEMENT_TIME = 1.0
@@ -52,13 +53,14 @@ class MediaSettings:
 class MediaPlane:
     """Resources and acknowledgements of the one media proxy. Times are monotonic seconds."""
 
-    def __init__(self, settings: MediaSettings, *, now: float, settle_time: float) -> None:
+    def __init__(self, settings: MediaSettings, *, now: float, settle_time: float, sources_known: bool = True) -> None:
         self.settings = settings
+        self._sources_known = sources_known
         self.registry = RelayRegistry(
             SlotPool(settings.layout.capacity, now=now), self.acknowledged, now=now, settle_time=settle_time
         )
         # What a proxy of an earlier life of ours still carries stays as it is until we know better.
-        self.cache = ResourceCache(held=not self.registry.settled)
+        self.cache = ResourceCache(held=not (self.registry.settled and sources_known))
         self.connected = False
         self._acked: dict[tuple[str, str], str | None] = {}
         self._proxy_had_state = False
@@ -82,10 +84,11 @@ class MediaPlane:
         self._acked.clear()
 
     def resources_acknowledged(self, type_url: str, versions: Mapping[str, str | None], now: float) -> None:
-        """The media proxy has these versions now (None: removed)."""
-        for name, version in versions.items():
-            self._acked[type_url, name] = version
-        slots = {slot_of(name) for name in versions}
+        """The media proxy has these versions now (None: removed). Names that are not slots' are others' business."""
+        ours = {name: slot for name in versions if (slot := slot_of(name)) is not None}
+        for name in ours:
+            self._acked[type_url, name] = versions[name]
+        slots = set(ours.values())
         if type_url == LISTENER.type_url:
             self.registry.slots_listen([slot for slot in slots if self._listens(slot)], now)
         if type_url != CLUSTER.type_url:
@@ -93,7 +96,7 @@ class MediaPlane:
 
     def resources_rejected(self, type_url: str, names: Sequence[str], message: str, now: float) -> None:
         """The media proxy refused resources: relays that wait for them fail with its own words."""
-        for slot in {slot_of(name) for name in names}:
+        for slot in {slot for name in names if (slot := slot_of(name)) is not None}:
             if type_url == ENDPOINT.type_url:
                 self.registry.receiver_rejected(slot, message, now)
             else:
@@ -120,8 +123,17 @@ class MediaPlane:
         if self.registry.settle_due(now):
             self.registry.settle(self._unclean_slots(), now)
             self.flush_resources()
-            self.cache.release()
+            self._release_if_known()
         self.registry.tick(now)
+
+    def sources_heard(self) -> None:
+        """The gateways in the cache are all that there are."""
+        self._sources_known = True
+        self._release_if_known()
+
+    def _release_if_known(self) -> None:
+        if self.registry.settled and self._sources_known:
+            self.cache.release()
 
     def flush(self) -> list[tuple[str, RelayMessage]]:
         """Bring the cache up to date; gives the messages to send, each with the proxy it is for."""

@@ -6,12 +6,15 @@
 
 from mesh.documents.backend import DEFAULT_RTSP_PORT, Backend
 from mesh.documents.compile import compile_documents
+from mesh.documents.gateway import Gateway
 from mesh.documents.kubernetes import EndpointSlice, Service
 from mesh.documents.loaded import Document, Documents
 from mesh.documents.loading import load_documents
+from mesh.documents.media_policy import MediaPolicy
 from mesh.documents.problems import DocumentErrors, DocumentProblem
 from mesh.documents.route_option import RouteOptionError, route_option, route_options
 from mesh.documents.rtsp_route import RTSPRoute
+from mesh.documents.transport_route import TCPRoute, UDPRoute
 
 __all__ = [
     "DEFAULT_RTSP_PORT",
@@ -21,9 +24,13 @@ __all__ = [
     "DocumentProblem",
     "Documents",
     "EndpointSlice",
+    "Gateway",
+    "MediaPolicy",
     "RTSPRoute",
     "RouteOptionError",
     "Service",
+    "TCPRoute",
+    "UDPRoute",
     "compile_documents",
     "load_documents",
     "route_option",

@@ -19,12 +19,17 @@ DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 HOSTNAME = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 # A path that goes in front of others, with a query if the server wants one: no fragment, no space, no control.
 BASE_PATH = r"^(/[^#\s\x00-\x20\x7f]*)?$"
+# What an HTTP request can ask for, and where a file can be.
+URL_PATH = r"^/[^\s\x00-\x20\x7f]*$"
+FILE_PATH = r"^/[^\x00-\x1f]*$"
 
 # What a pattern demands, for people.
 PATTERN_MEANING = {
     DNS_SUBDOMAIN: 'must be lower-case letters, digits, "-" and ".", and begin and end with a letter or digit',
     DNS_LABEL: 'must be lower-case letters, digits and "-", and begin and end with a letter or digit',
     HOSTNAME: 'must be a lower-case host name without port, or "*." and one ("*.example.com")',
+    URL_PATH: 'must begin with "/" and hold no spaces',
+    FILE_PATH: "must be a path from the root",
     BASE_PATH: 'must begin with "/" and hold neither "#" nor spaces',
 }
 

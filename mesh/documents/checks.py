@@ -6,15 +6,18 @@ between documents are checked where documents become a mesh.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from mesh.documents.backend import Backend
+from mesh.documents.findings import Finding, check_refs, repeated
+from mesh.documents.gateway import Gateway
+from mesh.documents.gateway_checks import check_gateway, check_policy, check_transport_route
+from mesh.documents.media_policy import MediaPolicy
 from mesh.documents.problems import FieldPath
-from mesh.documents.rtsp_route import BackendKind, BackendRef, PathModifier, RoutePathMatch, RouteRule, RTSPRoute
+from mesh.documents.rtsp_route import PathModifier, RoutePathMatch, RouteRule, RTSPRoute
+from mesh.documents.transport_route import TCPRoute, UDPRoute
 from mesh.model import PathMatchType, PathRewriteType
 from mesh.regex import compile_regex
-
-Finding = tuple[FieldPath, str]
 
 # Sequences that make two spellings of one path (Gateway API forbids them too).
 _AMBIGUOUS = ("//", "/./", "/../", "%2f", "%2F", "#", "?")
@@ -27,12 +30,18 @@ def check_document(document: object) -> Iterator[Finding]:
         yield from _check_route(document)
     elif isinstance(document, Backend):
         names = (endpoint.name for endpoint in document.spec.endpoints)
-        yield from _repeated(names, ("spec", "endpoints"))
+        yield from repeated(names, ("spec", "endpoints"))
+    elif isinstance(document, Gateway):
+        yield from check_gateway(document)
+    elif isinstance(document, UDPRoute | TCPRoute):
+        yield from check_transport_route(document)
+    elif isinstance(document, MediaPolicy):
+        yield from check_policy(document)
 
 
 def _check_route(route: RTSPRoute) -> Iterator[Finding]:
     rules = ("spec", "rules")
-    yield from _repeated((rule.name or f"rule-{i}" for i, rule in enumerate(route.spec.rules)), rules)
+    yield from repeated((rule.name or f"rule-{i}" for i, rule in enumerate(route.spec.rules)), rules)
     for index, rule in enumerate(route.spec.rules):
         yield from _check_rule(rule, (*rules, index))
 
@@ -41,10 +50,7 @@ def _check_rule(rule: RouteRule, at: FieldPath) -> Iterator[Finding]:
     for index, match in enumerate(rule.matches):
         yield from _check_match(match.path, (*at, "matches", index, "path", "value"))
     yield from _check_filters(rule, (*at, "filters"))
-    for index, ref in enumerate(rule.backend_refs):
-        yield from _check_ref(ref, (*at, "backendRefs", index))
-    if all(ref.weight == 0 for ref in rule.backend_refs):
-        yield (*at, "backendRefs"), "every weight is 0, so no backend would ever be chosen"
+    yield from check_refs(rule.backend_refs, (*at, "backendRefs"))
 
 
 def _check_match(match: RoutePathMatch, at: FieldPath) -> Iterator[Finding]:
@@ -94,20 +100,3 @@ def _check_modifier(modifier: PathModifier, rule: RouteRule, at: FieldPath) -> I
         yield from _check_path(replacement, (*at, wanted))
     if not full and any(match.path.type is not PathMatchType.PATH_PREFIX for match in rule.matches):
         yield (*at, "type"), "ReplacePrefixMatch needs every match of the rule to be of type PathPrefix"
-
-
-def _check_ref(ref: BackendRef, at: FieldPath) -> Iterator[Finding]:
-    if ref.group is not None and ref.group != ref.kind.group:
-        yield (*at, "group"), f'the group of {ref.kind.value} is "{ref.kind.group}", not "{ref.group}"'
-    if ref.kind is BackendKind.SERVICE and ref.port is None:
-        yield at, f'a Service needs the field "port" (is "{ref.name}" of kind Backend? Then say kind: Backend)'
-    if ref.kind is BackendKind.BACKEND and ref.port is not None:
-        yield (*at, "port"), "a Backend's endpoints have their own ports; leave this field out"
-
-
-def _repeated(names: Iterable[str], at: FieldPath) -> Iterator[Finding]:
-    seen: dict[str, int] = {}
-    for index, name in enumerate(names):
-        first = seen.setdefault(name, index)
-        if first != index:
-            yield (*at, index, "name"), f'the name "{name}" is taken by [{first}]'

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from types import MappingProxyType
 
 from mesh.documents.backend import Backend
+from mesh.documents.gateway_compile import gateway_objects, misfits
 from mesh.documents.kubernetes import SERVICE_NAME_LABEL, EndpointSlice, Protocol, Service
 from mesh.documents.loaded import Documents, object_name
 from mesh.documents.problems import DocumentErrors
 from mesh.documents.references import dangling_references
-from mesh.documents.rtsp_route import BackendKind, BackendRef, RouteFilter, RTSPRoute
-from mesh.documents.services import service_backend
+from mesh.documents.rtsp_route import RouteFilter, RTSPRoute
+from mesh.documents.services import service_backend, weighted_backends
 from mesh.model import Backend as MeshBackend
 from mesh.model import (
     Endpoint,
@@ -25,7 +26,6 @@ from mesh.model import (
     Route,
     Rule,
     Slice,
-    WeightedBackend,
 )
 
 
@@ -34,7 +34,7 @@ def compile_documents(documents: Documents, *, source: str) -> Slice:
 
     Raises DocumentErrors naming every reference to something that is not there.
     """
-    problems = tuple(dangling_references(documents))
+    problems = (*dangling_references(documents), *misfits(documents))
     if problems:
         raise DocumentErrors(problems)
     routes = (_route(loaded.document) for loaded in documents.of_kind(RTSPRoute))
@@ -42,6 +42,7 @@ def compile_documents(documents: Documents, *, source: str) -> Slice:
         source=source,
         routes=MappingProxyType({route.name: route for route in routes}),
         backends=MappingProxyType({backend.name: backend for backend in _backends(documents)}),
+        **gateway_objects(documents),
     )
 
 
@@ -57,7 +58,7 @@ def _backends(documents: Documents) -> Iterator[MeshBackend]:
     for loaded in documents.of_kind(Service):
         name, service_document = object_name(loaded.document), loaded.document
         for port in service_document.spec.ports:
-            if port.protocol is Protocol.TCP:
+            if port.protocol is not Protocol.SCTP:
                 yield service_backend(name, service_document, port, slices.get(name, []))
 
 
@@ -67,17 +68,12 @@ def _route(route: RTSPRoute) -> Route:
             name=rule.name or f"rule-{index}",
             matches=tuple(PathMatch(type=m.path.type, value=m.path.value) for m in rule.matches)
             or (PathMatch(type=PathMatchType.PATH_PREFIX, value="/"),),
-            backends=tuple(_weighted(ref, route.metadata.namespace) for ref in rule.backend_refs),
+            backends=weighted_backends(rule.backend_refs, route.metadata.namespace, Protocol.TCP),
             rewrite=_rewrite(rule.filters),
         )
         for index, rule in enumerate(route.spec.rules)
     )
     return Route(name=object_name(route), hostnames=route.spec.hostnames, rules=rules)
-
-
-def _weighted(ref: BackendRef, namespace: str) -> WeightedBackend:
-    name = ref.name if ref.kind is BackendKind.BACKEND else f"{ref.name}:{ref.port}"
-    return WeightedBackend(backend=ObjectName(ref.namespace or namespace, name), weight=ref.weight)
 
 
 def _backend(name: ObjectName, document: Backend) -> MeshBackend:

@@ -7,14 +7,26 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from mesh.documents.backend import Backend
+from mesh.documents.gateway import Gateway
 from mesh.documents.kubernetes import EndpointSlice, Service
+from mesh.documents.media_policy import MediaPolicy
 from mesh.documents.problems import DocumentProblem, FieldPath, field_text
 from mesh.documents.rtsp_route import RTSPRoute
+from mesh.documents.transport_route import TCPRoute, UDPRoute
 from mesh.documents.yaml_nodes import Node
 from mesh.model import ObjectName
 
-Document = RTSPRoute | Backend | Service | EndpointSlice
-KINDS: tuple[type[Document], ...] = (RTSPRoute, Backend, Service, EndpointSlice)
+Document = RTSPRoute | Backend | Service | EndpointSlice | Gateway | UDPRoute | TCPRoute | MediaPolicy
+KINDS: tuple[type[Document], ...] = (
+    RTSPRoute,
+    Backend,
+    Service,
+    EndpointSlice,
+    Gateway,
+    UDPRoute,
+    TCPRoute,
+    MediaPolicy,
+)
 
 T = TypeVar("T", bound=Document)
 

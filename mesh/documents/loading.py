@@ -8,7 +8,7 @@ lead to a document with a mistake is no mistake of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -159,8 +159,10 @@ def _kind_of(root: Node) -> type[Document] | str:
     model = models.get(kind)
     if model is None:
         return f'unknown kind "{kind}"{suggestion(kind, models) or "; known are " + ", ".join(models)}'
-    if version != _default(model, "api_version"):
-        return f'{kind} is of apiVersion "{_default(model, "api_version")}", not "{version}"'
+    versions = get_args(model.model_fields["api_version"].annotation)
+    if version not in versions:
+        known = " or ".join(f'"{known}"' for known in versions)
+        return f'{kind} is of apiVersion {known}, not "{version}"'
     return model
 
 

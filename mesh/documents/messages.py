@@ -9,12 +9,21 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from mesh.documents import gateway, rtsp_route, transport_route
 from mesh.documents.base import PATTERN_MEANING
 from mesh.documents.problems import FieldPath, field_text
-from mesh.documents.rtsp_route import NOT_YET_FIELDS, NOT_YET_FILTERS, RTSPRoute
 
 # Long values (a whole certificate in the wrong field) are cut in messages.
 MAX_SHOWN = 80
+
+# What a kind's own API has and this version has not: fields, and values of the fields of enumerations.
+_NOT_YET_FIELDS: dict[type[BaseModel], frozenset[str]] = {
+    rtsp_route.RTSPRoute: rtsp_route.NOT_YET_FIELDS,
+    gateway.Gateway: gateway.NOT_YET_FIELDS,
+    transport_route.UDPRoute: transport_route.NOT_YET_FIELDS,
+    transport_route.TCPRoute: transport_route.NOT_YET_FIELDS,
+}
+_NOT_YET_VALUES: dict[type[BaseModel], dict[str, frozenset[str]]] = {gateway.Gateway: gateway.NOT_YET_VALUES}
 
 _SENTENCES = {
     "missing": "this field is required",
@@ -72,14 +81,16 @@ def _sentence(detail: Any, path: FieldPath, model: type[BaseModel]) -> str:
 
 def _unknown_field(path: FieldPath, model: type[BaseModel]) -> str:
     general = field_text(tuple("[]" if isinstance(part, int) else part for part in path)).replace(".[]", "[]")
-    if model is RTSPRoute and general in NOT_YET_FIELDS:
+    if general in _NOT_YET_FIELDS.get(model, ()):
         return f'"{path[-1]}" is not supported yet'
     return f"unknown field{suggestion(str(path[-1]), _fields_at(model, path[:-1]))}"
 
 
 def _unknown_value(value: object, expected: str, path: FieldPath, model: type[BaseModel]) -> str:
-    if model is RTSPRoute and value in NOT_YET_FILTERS and "filters" in path:
+    if model is rtsp_route.RTSPRoute and value in rtsp_route.NOT_YET_FILTERS and "filters" in path:
         return f"the filter {value} is not supported yet; URLRewrite is"
+    if value in _NOT_YET_VALUES.get(model, {}).get(str(path[-1]), ()):
+        return f"{value} is not supported yet; {expected} is"
     return f"must be {expected}, not {_shown(value)}"
 
 

@@ -1,7 +1,7 @@
 """A port of a Service and the EndpointSlices of that Service → one backend.
 
-Which endpoints count follows Kubernetes: the ready ones; if there are none, those that still serve while they
-terminate, because a server that is going away is better than none.
+Which endpoints count follows Kubernetes: the ready ones get new sessions; if there are none, those that still serve
+while they terminate, because a server that is going away is better than none.
 """
 
 from __future__ import annotations
@@ -18,17 +18,35 @@ from mesh.documents.kubernetes import (
     ServiceType,
     SliceEndpoint,
 )
-from mesh.model import Backend, Endpoint, ObjectName
+from mesh.documents.rtsp_route import BackendKind, BackendRef
+from mesh.model import Backend, Endpoint, ObjectName, WeightedBackend
 
 
 def service_backend(name: ObjectName, service: Service, port: ServicePort, slices: Sequence[EndpointSlice]) -> Backend:
-    """The backend of one port of the Service `name`, named `service:port`."""
+    """The backend of one port of the Service `name`."""
+    leaving: tuple[Endpoint, ...] = ()
     if service.spec.type is ServiceType.EXTERNAL_NAME and service.spec.external_name is not None:
         address = service.spec.external_name
         endpoints: tuple[Endpoint, ...] = (Endpoint(name=address, address=address, port=port.port),)
     else:
-        endpoints = _endpoints(_one_family(service, slices), port)
-    return Backend(name=ObjectName(name.namespace, f"{name.name}:{port.port}"), endpoints=endpoints)
+        endpoints, leaving = _endpoints(_one_family(service, slices), port)
+    return Backend(name=_port_name(name, port.port, port.protocol), endpoints=endpoints, leaving=leaving)
+
+
+def weighted_backends(refs: Iterable[BackendRef], namespace: str, protocol: Protocol) -> tuple[WeightedBackend, ...]:
+    """The backends of a rule, whose sessions are of `protocol`."""
+    return tuple(WeightedBackend(backend=_referred(ref, namespace, protocol), weight=ref.weight) for ref in refs)
+
+
+def _referred(ref: BackendRef, namespace: str, protocol: Protocol) -> ObjectName:
+    name = ObjectName(ref.namespace or namespace, ref.name)
+    return name if ref.kind is BackendKind.BACKEND or ref.port is None else _port_name(name, ref.port, protocol)
+
+
+def _port_name(service: ObjectName, port: int, protocol: Protocol) -> ObjectName:
+    """`service:port`; a Service may have a UDP port of the same number."""
+    suffix = "/udp" if protocol is Protocol.UDP else ""
+    return ObjectName(service.namespace, f"{service.name}:{port}{suffix}")
 
 
 def _one_family(service: Service, slices: Sequence[EndpointSlice]) -> list[EndpointSlice]:
@@ -39,30 +57,33 @@ def _one_family(service: Service, slices: Sequence[EndpointSlice]) -> list[Endpo
     return [item for item in slices if item.address_type is chosen]
 
 
-def _endpoints(slices: Iterable[EndpointSlice], port: ServicePort) -> tuple[Endpoint, ...]:
+def _endpoints(slices: Iterable[EndpointSlice], port: ServicePort) -> tuple[tuple[Endpoint, ...], tuple[Endpoint, ...]]:
+    """Endpoints for new sessions, and those that keep the sessions they have."""
     ready: dict[tuple[str, int], Endpoint] = {}
-    last_resort: dict[tuple[str, int], Endpoint] = {}
+    leaving: dict[tuple[str, int], Endpoint] = {}
     for item in slices:
-        numbers = [p.port for p in item.ports if p.name == port.name and p.protocol is Protocol.TCP]
+        numbers = [p.port for p in item.ports if p.name == port.name and p.protocol is port.protocol]
         for number in numbers:
             for server in item.endpoints:
-                target = _target(server.conditions, ready, last_resort)
+                target = _target(server.conditions, ready, leaving)
                 if target is not None and number is not None:
                     target[server.addresses[0], number] = _endpoint(server, number)
-    return tuple((ready or last_resort).values())
+    if not ready:
+        return tuple(leaving.values()), ()
+    return tuple(ready.values()), tuple(server for key, server in leaving.items() if key not in ready)
 
 
 def _target(
     conditions: EndpointConditions,
     ready: dict[tuple[str, int], Endpoint],
-    last_resort: dict[tuple[str, int], Endpoint],
+    leaving: dict[tuple[str, int], Endpoint],
 ) -> dict[tuple[str, int], Endpoint] | None:
     """The set that an endpoint in this state belongs to."""
     is_ready = conditions.ready is not False
     serving = conditions.serving if conditions.serving is not None else is_ready
     if is_ready:
         return ready
-    return last_resort if serving and conditions.terminating else None
+    return leaving if serving and conditions.terminating else None
 
 
 def _endpoint(server: SliceEndpoint, port: int) -> Endpoint:

@@ -48,7 +48,7 @@ class RouteCompiler:
     def compile(self, mesh: Mesh) -> Change:
         """What changed since the mesh before; everything, the first time."""
         change = Change([], [])
-        for before, after in self._backends.update(mesh.backends):
+        for before, after in self._backends.update(_backends_of(mesh)):
             gone = {_key(message) for message in before or ()} - {_key(message) for message in after or ()}
             change.remove.extend(sorted(gone))
             change.upsert.extend(after or ())
@@ -62,6 +62,12 @@ class RouteCompiler:
         configuration = route_pb2.RouteConfiguration(name=ROUTE_CONFIGURATION, ignore_port_in_host_matching=True)
         configuration.virtual_hosts.extend(virtual_hosts(self._routes.made()))
         return configuration
+
+
+def _backends_of(mesh: Mesh) -> dict[ObjectName, Backend]:
+    """The backends that routes name: others are no business of RTSP proxies."""
+    named = (weighted.backend for route in mesh.routes.values() for rule in route.rules for weighted in rule.backends)
+    return {name: mesh.backends[name] for name in named}
 
 
 class _Memo(Generic[Object, Made]):

@@ -93,7 +93,7 @@ def test_an_empty_replacement_of_the_prefix_means_the_root() -> None:
         ("{name: lobby, port: 1}", "name: there is no Service default/lobby (there is a Backend: say kind: Backend)"),
         ("{name: cams, namespace: x, port: 554}", "name: there is no Service x/cams"),
         ("{name: cams, port: 555}", "port: Service default/cams has no port 555; its ports: 554, 5000"),
-        ("{name: cams, port: 5000}", "port: port 5000 of Service default/cams is not TCP, which RTSP needs"),
+        ("{name: cams, port: 5000}", "port: port 5000 of Service default/cams is not TCP, which this route needs"),
     ],
 )
 def test_a_reference_to_nothing_is_refused_with_its_place(ref: str, expected: str) -> None:
@@ -112,9 +112,9 @@ def test_a_slice_of_no_service_is_refused() -> None:
     assert "metadata.labels.kubernetes.io/service-name: there is no Service default/cams" in problem
 
 
-def test_every_tcp_port_of_a_service_is_a_backend() -> None:
+def test_every_port_of_a_service_is_a_backend() -> None:
     part = _compile(SERVICE.replace("{name: media", "{name: more, port: 8554}, {name: media"))
-    assert sorted(map(str, part.backends)) == ["default/cams:554", "default/cams:8554"]
+    assert sorted(map(str, part.backends)) == ["default/cams:5000/udp", "default/cams:554", "default/cams:8554"]
 
 
 def test_endpoints_come_from_the_slices_port_of_the_same_name() -> None:

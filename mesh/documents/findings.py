@@ -1,0 +1,37 @@
+"""What checks of several kinds of documents share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from mesh.documents.problems import FieldPath
+from mesh.documents.rtsp_route import BackendKind, BackendRef
+
+Finding = tuple[FieldPath, str]
+"""The path of the field at fault, and one sentence."""
+
+
+def check_refs(refs: Sequence[BackendRef], at: FieldPath) -> Iterator[Finding]:
+    """What is wrong with a rule's backendRefs by themselves."""
+    for index, ref in enumerate(refs):
+        yield from _check_ref(ref, (*at, index))
+    if all(ref.weight == 0 for ref in refs):
+        yield at, "every weight is 0, so no backend would ever be chosen"
+
+
+def _check_ref(ref: BackendRef, at: FieldPath) -> Iterator[Finding]:
+    if ref.group is not None and ref.group != ref.kind.group:
+        yield (*at, "group"), f'the group of {ref.kind.value} is "{ref.kind.group}", not "{ref.group}"'
+    if ref.kind is BackendKind.SERVICE and ref.port is None:
+        yield at, f'a Service needs the field "port" (is "{ref.name}" of kind Backend? Then say kind: Backend)'
+    if ref.kind is BackendKind.BACKEND and ref.port is not None:
+        yield (*at, "port"), "a Backend's endpoints have their own ports; leave this field out"
+
+
+def repeated(names: Iterable[str], at: FieldPath) -> Iterator[Finding]:
+    """Names in the list at `at` that are there before."""
+    seen: dict[str, int] = {}
+    for index, name in enumerate(names):
+        first = seen.setdefault(name, index)
+        if first != index:
+            yield (*at, index, "name"), f'the name "{name}" is taken by [{first}]'

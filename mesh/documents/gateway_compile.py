@@ -1,0 +1,116 @@
+"""Gateways, their routes and policies: documents → objects of the mesh, and with its line what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from mesh.attachments import attach
+from mesh.documents.gateway import Gateway, GatewayListener
+from mesh.documents.kubernetes import Protocol
+from mesh.documents.loaded import Documents, object_name
+from mesh.documents.media_policy import HealthProbe, MediaPolicy, TargetRef, seconds
+from mesh.documents.problems import DocumentProblem
+from mesh.documents.services import weighted_backends
+from mesh.documents.transport_route import TCPRoute, TransportRouteDocument, UDPRoute
+from mesh.gateways import AccessLog, HealthCheck, Listener, ParentRef, PolicySettings, PolicyTarget, TransportRoute
+from mesh.gateways import Gateway as MeshGateway
+from mesh.gateways import MediaPolicy as MeshPolicy
+from mesh.objects import ObjectName
+
+
+def gateway_objects(documents: Documents) -> dict[str, Mapping[Any, Any]]:
+    """Fields of the slice: gateways, transport_routes, policies."""
+    gateways = (_gateway(item.document) for item in documents.of_kind(Gateway))
+    udp_routes = (_route(item.document) for item in documents.of_kind(UDPRoute))
+    tcp_routes = (_route(item.document) for item in documents.of_kind(TCPRoute))
+    policies = (_policy(item.document) for item in documents.of_kind(MediaPolicy))
+    routes = (*udp_routes, *tcp_routes)
+    return {
+        "gateways": MappingProxyType({gateway.name: gateway for gateway in gateways}),
+        "transport_routes": MappingProxyType(
+            {(route.protocol, route.name): route for route in routes}
+        ),
+        "policies": MappingProxyType({policy.name: policy for policy in policies}),
+    }
+
+
+def misfits(documents: Documents) -> Iterator[DocumentProblem]:
+    """What does not fit together of gateways, routes and policies."""
+    loaded = {(item.document.kind, object_name(item.document)): item for item in documents.loaded}
+    _, faults = attach(**gateway_objects(documents))
+    for fault in faults:
+        yield loaded[fault.kind, fault.name].problem(fault.path, fault.message)
+
+
+def _gateway(document: Gateway) -> MeshGateway:
+    return MeshGateway(
+        name=object_name(document),
+        listeners=tuple(map(_listener, document.spec.listeners)),
+        addresses=tuple(address.value for address in document.spec.addresses),
+    )
+
+
+def _listener(listener: GatewayListener) -> Listener:
+    return Listener(
+        name=listener.name,
+        protocol=listener.protocol,
+        port=listener.port,
+        namespaces=listener.allowed_routes.namespaces.from_,
+    )
+
+
+def _route(document: TransportRouteDocument) -> TransportRoute:
+    metadata, spec = document.metadata, document.spec
+    return TransportRoute(
+        name=ObjectName(metadata.namespace, metadata.name),
+        protocol=document.protocol,
+        parents=tuple(
+            ParentRef(
+                gateway=ObjectName(parent.namespace or metadata.namespace, parent.name),
+                listener=parent.section_name,
+                port=parent.port,
+            )
+            for parent in spec.parent_refs
+        ),
+        backends=weighted_backends(spec.rules[0].backend_refs, metadata.namespace, Protocol(document.protocol.value)),
+    )
+
+
+def _policy(document: MediaPolicy) -> MeshPolicy:
+    spec = document.spec
+    return MeshPolicy(
+        name=object_name(document),
+        targets=tuple(_target(ref, document.metadata.namespace) for ref in spec.target_refs),
+        settings=PolicySettings(
+            algorithm=spec.balancing.algorithm,
+            per_packet=spec.balancing.per_packet,
+            idle_timeout=_seconds(spec.session.idle_timeout),
+            max_duration=_seconds(spec.session.max_duration),
+            on_backend_change=spec.session.on_backend_change,
+            max_sessions=spec.limits.max_sessions,
+            health_check=None if spec.health_check is None else _health_check(spec.health_check),
+            access_log=None if spec.access_log is None else AccessLog(path=spec.access_log.path),
+        ),
+    )
+
+
+def _target(ref: TargetRef, namespace: str) -> PolicyTarget:
+    return PolicyTarget(kind=ref.kind, name=ObjectName(namespace, ref.name), listener=ref.section_name)
+
+
+def _health_check(probe: HealthProbe) -> HealthCheck:
+    return HealthCheck(
+        protocol=probe.type,
+        port=probe.port,
+        path=probe.path or "/",
+        interval=seconds(probe.interval),
+        timeout=seconds(probe.timeout),
+        healthy_threshold=probe.healthy_threshold,
+        unhealthy_threshold=probe.unhealthy_threshold,
+    )
+
+
+def _seconds(duration: str | None) -> float | None:
+    return None if duration is None else seconds(duration)

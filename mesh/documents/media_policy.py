@@ -1,0 +1,134 @@
+"""`MediaPolicy`: how sessions are treated, attached to gateways and routes (Gateway API, policy attachment)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from mesh.documents.base import FILE_PATH, URL_PATH, DocumentModel, ObjectMeta, ObjectNameText, Port
+from mesh.gateways import Algorithm, OnBackendChange, ProbeProtocol, TargetKind
+
+MAX_TARGETS = 16
+# Envoy's own range of sessions is wider; no machine has more sockets than this.
+MAX_SESSIONS = 1_000_000
+MAX_THRESHOLD = 100
+
+# Gateway API's durations (GEP-2257).
+_DURATION = re.compile(r"([0-9]{1,5}(h|m|s|ms)){1,4}")
+_PART = re.compile(r"([0-9]+)(ms|h|m|s)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+def seconds(duration: str) -> float:
+    """The seconds that a duration like "1m30s" stands for."""
+    return sum(int(number) * _SECONDS[unit] for number, unit in _PART.findall(duration))
+
+
+def _duration(value: str) -> str:
+    if not _DURATION.fullmatch(value):
+        raise ValueError(f'"{value}" is not a duration, such as 90s, 1h30m or 500ms')
+    if not seconds(value):
+        raise ValueError("must be longer than nothing")
+    return value
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
+Threshold = Annotated[int, Field(strict=True, ge=1, le=MAX_THRESHOLD)]
+
+
+class TargetRef(DocumentModel):
+    """What the policy is for; it is in the policy's own namespace."""
+
+    group: Literal["gateway.networking.k8s.io"] = Field(
+        default="gateway.networking.k8s.io", description="Group of the kind."
+    )
+    kind: TargetKind = Field(description="Gateway, UDPRoute or TCPRoute.")
+    name: ObjectNameText = Field(description="Name of the object.")
+    section_name: ObjectNameText | None = Field(default=None, description="One listener of a Gateway.")
+
+
+class Balancing(DocumentModel):
+    """Which backend a session goes to."""
+
+    algorithm: Algorithm | None = Field(
+        default=None,
+        description="RoundRobin (the default): by weight; LeastRequest (TCP): the endpoint with fewer connections;"
+        " Random; Maglev: by the client's IP address, the same each time.",
+    )
+    per_packet: bool | None = Field(
+        default=None, strict=True, description="UDP: every datagram is balanced, not every session. Default: false."
+    )
+
+
+class SessionTimes(DocumentModel):
+    """How long sessions last."""
+
+    idle_timeout: Duration | None = Field(
+        default=None, description="A session ends after this long without a packet. Default: UDP 120s, TCP 1h."
+    )
+    max_duration: Duration | None = Field(
+        default=None, description="TCP: a connection ends after this long in any case. Default: never."
+    )
+    on_backend_change: OnBackendChange | None = Field(
+        default=None,
+        description="When the backend of a session is leaving but still serves: Stick (the default) or Move.",
+    )
+
+
+class Limits(DocumentModel):
+    """How much a listener takes."""
+
+    max_sessions: Annotated[int, Field(strict=True, ge=1, le=MAX_SESSIONS)] | None = Field(
+        default=None, description="Sessions at once in one proxy; more are refused. Default: 16384."
+    )
+
+
+class HealthProbe(DocumentModel):
+    """Probes that find out which endpoints work."""
+
+    type: ProbeProtocol = Field(description="TCP: a connection can be opened; HTTP: a GET is answered with 200.")
+    port: Port | None = Field(
+        default=None, description="TCP port to probe; needed for UDP, else by default the endpoint's own."
+    )
+    path: Annotated[str, Field(pattern=URL_PATH, max_length=1024)] | None = Field(
+        default=None, description="Path of HTTP probes. Default: /."
+    )
+    interval: Duration = Field(default="5s", description="Time between probes.")
+    timeout: Duration = Field(default="1s", description="How long an answer may take.")
+    healthy_threshold: Threshold = Field(default=1, description="Good probes until an endpoint is used again.")
+    unhealthy_threshold: Threshold = Field(default=3, description="Bad probes until an endpoint is used no more.")
+
+
+class AccessLogSpec(DocumentModel):
+    """One line of JSON for every session, when it ends."""
+
+    type: Literal["Stdout", "File"] = Field(description="Stdout: standard output of Envoy; File: a file there.")
+    path: Annotated[str, Field(pattern=FILE_PATH, max_length=4096)] | None = Field(
+        default=None, description="The file, for type File."
+    )
+
+
+class MediaPolicySpec(DocumentModel):
+    """What is said of the targets' sessions; what is left out is as another policy or the default says."""
+
+    target_refs: tuple[TargetRef, ...] = Field(
+        min_length=1, max_length=MAX_TARGETS, description="What the policy is for."
+    )
+    balancing: Balancing = Field(default=Balancing(), description="Which backend a session goes to.")
+    session: SessionTimes = Field(default=SessionTimes(), description="How long sessions last.")
+    limits: Limits = Field(default=Limits(), description="How much a listener takes.")
+    health_check: HealthProbe | None = Field(default=None, description="Probes of the endpoints. Default: none.")
+    access_log: AccessLogSpec | None = Field(default=None, description="A log of sessions. Default: none.")
+
+
+class MediaPolicy(DocumentModel):
+    """How sessions of UDP and TCP are treated."""
+
+    api_version: Literal["mediastreamingmesh.io/v1alpha1"] = Field(
+        default="mediastreamingmesh.io/v1alpha1", description="Group and version of this kind."
+    )
+    kind: Literal["MediaPolicy"] = Field(default="MediaPolicy", description="MediaPolicy.")
+    metadata: ObjectMeta = Field(description="Name and namespace.")
+    spec: MediaPolicySpec = Field(description="Targets and settings.")

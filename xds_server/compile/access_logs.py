@@ -1,0 +1,51 @@
+"""Access logs of gateways: a line of JSON for every session, when it ends.
+
+Envoy API: extensions.access_loggers.file.v3.FileAccessLog, extensions.access_loggers.stream.v3.StdoutAccessLog;
+operators: configuration/observability/access_log/usage in Envoy's documentation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from envoy.config.accesslog.v3 import accesslog_pb2
+from envoy.config.core.v3 import substitution_format_string_pb2
+from envoy.extensions.access_loggers.file.v3 import file_pb2
+from envoy.extensions.access_loggers.stream.v3 import stream_pb2
+
+from mesh.gateways import AccessLog, TransportProtocol
+from xds_server.compile.envoy_parts import packed
+
+# Durations are milliseconds. "flags" says why a session was refused: UO over the limit, UH no healthy endpoint.
+_FIELDS = {
+    "start": "%START_TIME%",
+    "duration_ms": "%DURATION%",
+    "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
+    "local": "%DOWNSTREAM_LOCAL_ADDRESS%",
+    "endpoint": "%UPSTREAM_HOST%",
+    "upstream_local": "%UPSTREAM_LOCAL_ADDRESS%",
+    "bytes_received": "%BYTES_RECEIVED%",
+    "bytes_sent": "%BYTES_SENT%",
+    "flags": "%RESPONSE_FLAGS%",
+}
+# Seen from the client: received from it, sent to it.
+_UDP_FIELDS = {
+    "datagrams_received": "%DYNAMIC_METADATA(udp.proxy.session:datagrams_received)%",
+    "datagrams_sent": "%DYNAMIC_METADATA(udp.proxy.session:datagrams_sent)%",
+    "errors_sent": "%DYNAMIC_METADATA(udp.proxy.session:errors_sent)%",
+}
+
+
+def access_log(log: AccessLog, listener: str, route: str, protocol: TransportProtocol) -> Any:
+    """The AccessLog of the listener named `listener`, whose sessions belong to `route`."""
+    line = substitution_format_string_pb2.SubstitutionFormatString()
+    line.json_format.update({"listener": listener, "route": route, "protocol": protocol.value, **_FIELDS})
+    if protocol is TransportProtocol.UDP:
+        line.json_format.update(_UDP_FIELDS)
+    if log.path is None:
+        made: Any = stream_pb2.StdoutAccessLog(log_format=line)
+        name = "envoy.access_loggers.stdout"
+    else:
+        made = file_pb2.FileAccessLog(path=log.path, log_format=line)
+        name = "envoy.access_loggers.file"
+    return accesslog_pb2.AccessLog(name=name, typed_config=packed(made))
