@@ -66,8 +66,8 @@ class RouteCompiler:
 
 def _backends_of(mesh: Mesh) -> dict[ObjectName, Backend]:
     """The backends that routes name: others are no business of RTSP proxies."""
-    named = (weighted.backend for route in mesh.routes.values() for rule in route.rules for weighted in rule.backends)
-    return {name: mesh.backends[name] for name in named}
+    named = {weighted.backend for route in mesh.routes.values() for rule in route.rules for weighted in rule.backends}
+    return {name: backend for name, backend in mesh.backends.items() if name in named}
 
 
 class _Memo(Generic[Object, Made]):

@@ -54,6 +54,9 @@ def _kinds(messages: list[Any]) -> list[tuple[str, str]]:
     return sorted((m.DESCRIPTOR.name, getattr(m, "cluster_name", None) or m.name) for m in messages)
 
 
+ROUTED = (_route("a", _match("/")),)
+
+
 def _configuration(*routes: Route) -> Any:
     return compile_routes(_mesh(routes))[-1]
 
@@ -161,9 +164,17 @@ def test_a_full_path_is_replaced_as_it_is_written() -> None:
     assert action.regex_rewrite.substitution == "/b\\\\1"
 
 
+def test_a_backend_that_no_route_names_is_not_sent() -> None:
+    messages = compile_routes(
+        _mesh(ROUTED, (_backend(LOBBY, "192.0.2.1"), _backend(ObjectName("default", "game:1/udp"))))
+    )
+    assert _kinds(messages)[:2] == [("Cluster", "default/lobby"), ("ClusterLoadAssignment", "default/lobby")]
+    assert len(messages) == 3
+
+
 def test_a_backend_of_ip_addresses_has_its_endpoints_apart() -> None:
     endpoint = Endpoint(name="one", address="2001:db8::1", port=8554, path="/s?x=1", transport=BackendTransport.TCP)
-    messages = compile_routes(_mesh(backends=(Backend(name=LOBBY, endpoints=(endpoint,)),)))
+    messages = compile_routes(_mesh(ROUTED, (Backend(name=LOBBY, endpoints=(endpoint,)),)))
     cluster, assignment = messages[:2]
     assert (cluster.name, cluster.type) == ("default/lobby", cluster.EDS)
     assert cluster.eds_cluster_config.eds_config.HasField("ads")
@@ -175,7 +186,7 @@ def test_a_backend_of_ip_addresses_has_its_endpoints_apart() -> None:
 
 
 def test_a_backend_with_a_host_name_carries_its_endpoints() -> None:
-    messages = compile_routes(_mesh(backends=(_backend(LOBBY, "cam", "192.0.2.1"),)))
+    messages = compile_routes(_mesh(ROUTED, (_backend(LOBBY, "cam", "192.0.2.1"),)))
     assert _kinds(messages) == [("Cluster", "default/lobby"), ("RouteConfiguration", "rtsp")]
     cluster = messages[0]
     assert cluster.type == cluster.STRICT_DNS
@@ -183,7 +194,7 @@ def test_a_backend_with_a_host_name_carries_its_endpoints() -> None:
 
 
 def test_a_backend_without_endpoints_has_an_empty_assignment() -> None:
-    assignment = compile_routes(_mesh(backends=(_backend(LOBBY),)))[1]
+    assignment = compile_routes(_mesh(ROUTED, (_backend(LOBBY),)))[1]
     assert list(assignment.endpoints) == []
 
 
@@ -224,8 +235,8 @@ def test_what_is_gone_is_removed_by_type_and_name() -> None:
 
 def test_a_backend_that_takes_a_host_name_loses_its_assignment() -> None:
     compiler = RouteCompiler()
-    compiler.compile(_mesh(backends=(_backend(LOBBY, "192.0.2.1"),)))
-    change = compiler.compile(_mesh(backends=(_backend(LOBBY, "cam"),)))
+    compiler.compile(_mesh(ROUTED, (_backend(LOBBY, "192.0.2.1"),)))
+    change = compiler.compile(_mesh(ROUTED, (_backend(LOBBY, "cam"),)))
     assert _kinds(change.upsert) == [("Cluster", "default/lobby")]
     assert change.remove == [(ASSIGNMENT, "default/lobby")]
 
