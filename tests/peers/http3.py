@@ -105,6 +105,11 @@ class Http3Client(_Protocol):
         await loop.create_datagram_endpoint(lambda: self, local_addr=("::", 0), family=family)
         old.close()
 
+    def close_port(self) -> None:
+        """aioquic closes the first port only."""
+        assert self._transport is not None
+        self._transport.close()
+
     def complete(self, stream: int, message: Message) -> None:
         self._waiting.pop(stream).set_result(message)
 
@@ -136,3 +141,4 @@ async def http3_client(port: int, certificate: Certificate) -> AsyncIterator[Htt
     async with connect(LOOPBACK, port, configuration=configuration, create_protocol=Http3Client) as client:
         assert isinstance(client, Http3Client)
         yield client
+    client.close_port()

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 from tests.peers.ports import reserve_ports
 from tests.peers.process import START_SECONDS, Process
@@ -167,17 +168,29 @@ def children(process: Process, name: str) -> list[int]:
     return found
 
 
-def receivers(envoy: Process) -> dict[str, list[str]]:
-    """Where the Envoy below this process sends what arrives: assignments that are not empty, and their endpoints."""
+def envoy_admin(envoy: Process, path: str) -> str:
+    """What the admin interface of the Envoy below this process answers."""
     (pid,) = children(envoy, "envoy")
     arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     config = Path(os.fsdecode(arguments[arguments.index(b"--config-path") + 1]))
     connection = _UnixConnection(config.with_name("admin.sock"))
     try:
-        connection.request("GET", "/config_dump?include_eds&resource=dynamic_endpoint_configs")
-        dump = json.loads(connection.getresponse().read())
+        connection.request("GET", path)
+        return connection.getresponse().read().decode()
     finally:
         connection.close()
+
+
+def envoy_stats(envoy: Process, pattern: str) -> dict[str, int]:
+    """Counters and gauges of that Envoy whose names contain the regular expression `pattern`."""
+    lines = envoy_admin(envoy, f"/stats?filter={quote(pattern)}").splitlines()
+    pairs = (line.rpartition(": ") for line in lines)
+    return {name: int(value) for name, _, value in pairs if value.isdecimal()}
+
+
+def receivers(envoy: Process) -> dict[str, list[str]]:
+    """Where the Envoy below this process sends what arrives: assignments that are not empty, and their endpoints."""
+    dump = json.loads(envoy_admin(envoy, "/config_dump?include_eds&resource=dynamic_endpoint_configs"))
     found: dict[str, list[str]] = {}
     for config_of in (entry["endpoint_config"] for entry in dump["configs"]):
         for locality in config_of.get("endpoints", ()):
