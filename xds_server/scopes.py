@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mesh.objects import GROUP, ObjectName
-from xds_server.envoy.bootstrap import MEDIA_CLUSTER
+from xds_server.envoy.bootstrap import GATEWAY_CLUSTER, MEDIA_CLUSTER
 from xds_server.subscription import Fault, Node, StreamError
 
-# The node clusters of RTSP proxies and of gateways, as MEDIA_CLUSTER is that of media proxies.
+# The node cluster of RTSP proxies, as MEDIA_CLUSTER is that of media proxies.
 RTSP_CLUSTER = "msm-rtsp"
-GATEWAY_CLUSTER = "msm-gateway"
 _GATEWAY_KEY = "gateway"
 _NAME = re.compile(r"([-a-z0-9]{1,63})/([-.a-z0-9]{1,253})")
 

@@ -11,6 +11,7 @@ from typing import Any
 from envoy.config.accesslog.v3 import accesslog_pb2
 from envoy.config.core.v3 import substitution_format_string_pb2
 from envoy.extensions.access_loggers.file.v3 import file_pb2
+from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2
 from envoy.extensions.access_loggers.stream.v3 import stream_pb2
 
 from mesh.gateways import AccessLog, TransportProtocol
@@ -34,6 +35,9 @@ _UDP_FIELDS = {
     "datagrams_sent": "%DYNAMIC_METADATA(udp.proxy.session:datagrams_sent)%",
     "errors_sent": "%DYNAMIC_METADATA(udp.proxy.session:errors_sent)%",
 }
+# Of UDP Envoy would log each datagram that it refuses as a session of its own: a flood of them would fill the disk.
+# They are counted (upstream_cx_overflow, upstream_cx_none_healthy).
+_ACCEPTED = "response.flags == 0"
 
 
 def access_log(log: AccessLog, listener: str, route: str, protocol: TransportProtocol) -> Any:
@@ -48,4 +52,8 @@ def access_log(log: AccessLog, listener: str, route: str, protocol: TransportPro
     else:
         made = file_pb2.FileAccessLog(path=log.path, log_format=line)
         name = "envoy.access_loggers.file"
-    return accesslog_pb2.AccessLog(name=name, typed_config=packed(made))
+    entry = accesslog_pb2.AccessLog(name=name, typed_config=packed(made))
+    if protocol is TransportProtocol.UDP:
+        entry.filter.extension_filter.name = "envoy.access_loggers.extension_filters.cel"
+        entry.filter.extension_filter.typed_config.CopyFrom(packed(cel_pb2.ExpressionFilter(expression=_ACCEPTED)))
+    return entry

@@ -96,6 +96,8 @@ def _cluster(name: str, protocol: TransportProtocol, policy: SessionPolicy) -> A
     cluster = eds_cluster(name)
     cluster.lb_policy = _ALGORITHMS[policy.algorithm]
     cluster.common_lb_config.healthy_panic_threshold.value = _PANIC_PERCENT
+    # At once: Envoy would gather changes of health and weight for a second, and sessions would go to what is leaving.
+    cluster.common_lb_config.update_merge_window.SetInParent()
     # The documents say which endpoints there are: one that they leave out is gone, however healthy.
     cluster.ignore_health_on_host_removal = True
     cluster.circuit_breakers.thresholds.append(_limits(policy.max_sessions))
