@@ -27,6 +27,7 @@ from xds_server.repeats import Repeats
 from xds_server.resource_types import CLUSTER, ENDPOINT, ROUTE
 from xds_server.scope_caches import ScopeCaches
 from xds_server.scopes import RTSP_CLUSTER, ScopeKind, scope_of
+from xds_server.status_discovery import StatusDiscovery
 from xds_server.subscription import ConnectedProxy, Fault, Node, StreamError, SyncState
 
 # Slots that Envoy refused are told of with its own words, which are long, and alike for all.
@@ -93,6 +94,7 @@ class ControlPlane:
         server = grpc.aio.server(options=[*SERVER_OPTIONS, ("grpc.so_reuseport", 0)])
         discovery = DiscoveryService(self._scope, self)
         discovery.add_to(server)
+        StatusDiscovery(self.proxies.values, self._cache_of).add_to(server)
         relay_pb2_grpc.add_RelayServiceServicer_to_server(RelayService(self), server)  # type: ignore[no-untyped-call]
         self.port = _bind(server, self.settings.listen)
         await server.start()
@@ -221,11 +223,14 @@ class ControlPlane:
 
     def _scope(self, node: Node) -> ResourceCache | None:
         scope = scope_of(node, media_node=self.settings.media_node)
-        if scope is None:
-            return None
-        if scope.kind is ScopeKind.MEDIA:
+        if scope is not None and scope.kind is ScopeKind.MEDIA:
             self._check_media_node(node)
-        return self.caches.cache_of(scope)
+        return None if scope is None else self.caches.cache_of(scope)
+
+    def _cache_of(self, node: Node) -> ResourceCache | None:
+        """What a connected node is served from."""
+        scope = scope_of(node, media_node=self.settings.media_node)
+        return None if scope is None else self.caches.cache_of(scope)
 
     def _check_media_node(self, node: Node) -> None:
         """Raises StreamError when another media proxy has this node id: two would take each other's relays."""

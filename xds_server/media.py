@@ -25,6 +25,7 @@ from xds_server.compile.slots import (
     slot_of,
 )
 from xds_server.envoy.bootstrap import MediaProxy
+from xds_server.envoy.files import slots_within
 from xds_server.relays.registry import Receiver, RelayMessage, RelayRegistry
 from xds_server.relays.slots import SlotLayout, SlotPool, SlotPorts
 from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER
@@ -35,8 +36,6 @@ _STATEMENT_TIME = 1.0
 # Slots whose listeners are pushed at once while media may flow: Envoy takes a millisecond for each, and whatever else
 # is pushed waits behind them.
 WARMED_AT_ONCE = 8
-# Files that Envoy needs for itself: its connections, timers, logs.
-_RESERVED_FILES = 512
 
 # A listener or a cluster, of a slot's flow, its ports and the media proxy's addresses.
 _Make = Callable[[int, Flow, SlotPorts, Sequence[str]], Any]
@@ -200,9 +199,8 @@ class MediaPlane:
         return [slot for slot in empty if not all(self._has(ENDPOINT.type_url, name) for name in slot_names(slot))]
 
     def _slots_within(self, proxy: MediaProxy) -> int:
-        """How many slots the proxy's files allow: an update of a listener binds its sockets twice for a moment."""
-        sockets = 2 * len(self.settings.addresses) * proxy.workers
-        return max(0, (proxy.files - _RESERVED_FILES) // (2 * sockets + len(Flow)))
+        """How many slots the proxy's files allow."""
+        return slots_within(proxy.files, workers=proxy.workers, addresses=len(self.settings.addresses))
 
 
 def _target(receiver: Receiver | None, flow: Flow) -> FlowTarget | None:

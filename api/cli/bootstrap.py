@@ -17,9 +17,8 @@ _EPILOG = (
 )
 # A media proxy's room unless told otherwise: what the default --media-ports hold.
 SLOTS = 1_000
-# A gateway's.
+# What it, and a gateway proxy, has room for besides.
 SESSIONS = 1_024
-CONNECTIONS = 1_024
 _MAX_WORKERS = 64
 _MAX_COUNT = 10_000_000
 _ADMIN = "127.0.0.1:9901"
@@ -41,7 +40,7 @@ def bootstrap(
     node: Annotated[str, typer.Option(help="The proxy's name; of a media proxy, --media-node of msm serve.")],
     cluster: Annotated[
         Cluster | None,
-        typer.Option(help="What it carries: media of RTSP sessions, or what Gateways say. [msm-media]"),
+        typer.Option(help="What it carries: media of RTSP sessions and all Gateways, or Gateways alone. [msm-media]"),
     ] = None,
     gateway: Annotated[
         str | None, typer.Option(help="NAMESPACE/NAME: serve this Gateway only; implies msm-gateway.")
@@ -72,11 +71,11 @@ def bootstrap(
     ] = None,
     sessions: Annotated[
         int | None,
-        typer.Option(min=1, max=_MAX_COUNT, help=f"UDP sessions at once that a gateway has room for. [{SESSIONS}]"),
+        typer.Option(min=1, max=_MAX_COUNT, help=f"UDP sessions at once that gateways have room for. [{SESSIONS}]"),
     ] = None,
     connections: Annotated[
         int | None,
-        typer.Option(min=1, max=_MAX_COUNT, help=f"TCP connections at once that a gateway admits. [{CONNECTIONS}]"),
+        typer.Option(min=1, max=_MAX_COUNT, help="TCP connections at once that are admitted. [1024]"),
     ] = None,
     identity: Annotated[
         str | None,

@@ -15,9 +15,9 @@ import yaml
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from api.addresses import AddressError, HostPort
-from api.cli.bootstrap import CONNECTIONS, SESSIONS, SLOTS, Cluster
+from api.cli.bootstrap import SESSIONS, SLOTS, Cluster
 from xds_server.envoy import (
-    MEDIA_CONNECTIONS,
+    DEFAULT_CONNECTIONS,
     METADATA_KEY,
     SPIFFE_SCHEME,
     Bootstrap,
@@ -29,7 +29,7 @@ from xds_server.envoy import (
     WorkloadIdentity,
     bootstrap,
 )
-from xds_server.envoy.files import files_for_gateway, files_for_slots
+from xds_server.envoy.files import files_for
 from xds_server.envoy.machine import files_allowed, memory_allowed, processors
 from xds_server.envoy.overload import MIN_HEAP_BYTES, heap_limit
 
@@ -86,27 +86,22 @@ def bootstrap_of(options: Options) -> Bootstrap:
         xds=TcpAddress(host=options.xds.host, port=options.xds.port),
         admin=_admin(options.admin),
         heap_bytes=heap_limit(memory_allowed()) if options.memory is None else _memory(options.memory),
-        connections=MEDIA_CONNECTIONS if kind is ProxyKind.MEDIA else options.connections or CONNECTIONS,
+        connections=options.connections or DEFAULT_CONNECTIONS,
         identity=_identity(options),
     )
 
 
 def files_needed(options: Options, process: MediaProxy) -> str:
     """A sentence when what the proxy shall carry needs more files than it may open; empty when not."""
-    if options.cluster is Cluster.MEDIA:
-        slots = options.slots or SLOTS
-        needed = files_for_slots(slots, workers=process.workers, addresses=1)
-        load = f"{slots} slots"
-    else:
-        sessions, connections = options.sessions or SESSIONS, options.connections or CONNECTIONS
-        needed = files_for_gateway(sessions=sessions, connections=connections, workers=process.workers)
-        load = f"{sessions} UDP sessions and {connections} TCP connections"
+    slots = 0 if options.cluster is Cluster.GATEWAY else options.slots or SLOTS
+    sessions, connections = options.sessions or SESSIONS, options.connections or DEFAULT_CONNECTIONS
+    needed = files_for(slots=slots, sessions=sessions, connections=connections, workers=process.workers)
     if needed <= process.files:
         return ""
     return (
-        f"{load} need {needed} files with {process.workers} workers, and Envoy may open {process.files}: raise the"
-        f" limit (ulimit -n {needed}, or LimitNOFILE={needed} of a systemd unit), ask for less, or say with --files"
-        " what Envoy will have"
+        f"{slots} slots, {sessions} UDP sessions and {connections} TCP connections of gateways need {needed} files with"
+        f" {process.workers} workers, and Envoy may open {process.files}: raise the limit (ulimit -n {needed}, or"
+        f" LimitNOFILE={needed} of a systemd unit), ask for less, or say with --files what Envoy will have"
     )
 
 
@@ -129,15 +124,9 @@ def _refuse(option: str, reason: str) -> NoReturn:
 
 
 def _check_kind(options: Options, kind: ProxyKind) -> None:
-    of_gateways = {
-        "--gateway": options.gateway,
-        "--sessions": options.sessions,
-        "--connections": options.connections,
-    }
-    if kind is ProxyKind.MEDIA:
-        for option in (option for option, value in of_gateways.items() if value is not None):
-            _refuse(option, f"that is for gateway proxies: --cluster {Cluster.GATEWAY}")
-    elif options.slots is not None:
+    if kind is ProxyKind.MEDIA and options.gateway is not None:
+        _refuse("--gateway", f"a media proxy serves all Gateways: --cluster {Cluster.GATEWAY}")
+    if kind is ProxyKind.GATEWAY and options.slots is not None:
         _refuse("--slots", f"that is for media proxies: --cluster {Cluster.MEDIA}")
 
 

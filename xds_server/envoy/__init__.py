@@ -1,9 +1,9 @@
 """The mesh's Envoys: the bootstrap that makes one a proxy of the mesh, and the process that keeps one running."""
 
 from xds_server.envoy.bootstrap import (
+    DEFAULT_CONNECTIONS,
     GATEWAY_CLUSTER,
     MEDIA_CLUSTER,
-    MEDIA_CONNECTIONS,
     METADATA_KEY,
     Bootstrap,
     MediaProxy,
@@ -18,9 +18,9 @@ from xds_server.envoy.process import EnvoyProcess
 from xds_server.envoy.upstreams import SocketPath, TcpAddress
 
 __all__ = [
+    "DEFAULT_CONNECTIONS",
     "GATEWAY_CLUSTER",
     "MEDIA_CLUSTER",
-    "MEDIA_CONNECTIONS",
     "METADATA_KEY",
     "SPIFFE_SCHEME",
     "Bootstrap",

@@ -22,19 +22,21 @@ from xds_server.envoy.upstreams import SocketPath, TcpAddress, grpc_cluster
 MEDIA_CLUSTER = "msm-media"
 """The node cluster of media proxies; by it the control plane knows what to send."""
 GATEWAY_CLUSTER = "msm-gateway"
-"""The node cluster of gateway proxies."""
+"""The node cluster of proxies that serve gateways alone."""
 METADATA_KEY = GROUP
-MEDIA_CONNECTIONS = 64
-"""TCP reaches a media proxy on its admin interface alone; Envoy warns where nothing bounds it."""
+DEFAULT_CONNECTIONS = 1_024
+"""TCP connections of clients, all of them to gateways; each takes two files. Envoy warns where nothing bounds them."""
 _ADS_CLUSTER = "control-plane"
 
 # A control plane that comes back finds its proxies again within a second, long before it settles.
 _RECONNECT = {"base_interval": "0.1s", "max_interval": "1s"}
-# What each slot counts is most of a slot's memory: keep what people ask for, leave out the rest.
+# What each slot counts is most of a slot's memory: keep what people ask for, leave out the rest. What belongs to a
+# gateway has a slash in its name.
 _KEPT_STATS = (
     r"cluster\.slot-\d+-\w+\.(upstream_cx_(tx|rx)_bytes_total|upstream_cx_none_healthy|upstream_cx_overflow"
     r"|membership_total|udp\.sess_(tx|rx)_(datagrams|errors))",
     r"udp\.slot-\d+-\w+\.downstream_sess_(active|rx_datagrams|rx_errors|no_route)",
+    r"(cluster|udp|tcp)\..*/.*",
     r"(server|control_plane|listener_manager|cluster_manager|overload|cluster\.(control-plane|spire_agent))\..*",
 )
 
@@ -43,9 +45,9 @@ class ProxyKind(Enum):
     """What a proxy carries; the value is its node cluster."""
 
     MEDIA = MEDIA_CLUSTER
-    """Media of RTSP sessions, through slots that the control plane hands out."""
+    """Media of RTSP sessions, through slots that the control plane hands out, and all Gateways."""
     GATEWAY = GATEWAY_CLUSTER
-    """What Gateways and their routes say."""
+    """Gateways alone: all of them, or one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,7 @@ class Bootstrap:
     xds: TcpAddress
     admin: SocketPath | TcpAddress
     heap_bytes: int
-    connections: int = MEDIA_CONNECTIONS
+    connections: int = DEFAULT_CONNECTIONS
     identity: WorkloadIdentity | None = None
 
 

@@ -8,32 +8,32 @@
 | a UDP session | 1, towards the receiver |
 | a TCP connection | 2, one to each side |
 
-A media slot is two listeners (RTP and RTCP) at each address and two UDP sessions.
+A media slot is two listeners (RTP and RTCP) at each address and two UDP sessions. Sessions and connections besides
+those are what gateways carry.
 """
 
 from __future__ import annotations
 
 RESERVED_FILES = 512
 GATEWAY_LISTENERS = 64
-"""What a gateway's budget counts on: each costs little beside the sessions and connections that it carries."""
+"""Listeners of gateways that the budget counts on: each costs little beside the sessions that it carries."""
 _DURING_UPDATE = 2
 _FLOWS = 2
 _SIDES = 2
 
 
-def files_for_slots(slots: int, *, workers: int, addresses: int) -> int:
-    """What a media proxy with so many slots needs; `addresses`: one, or two for IPv4 and IPv6."""
-    return RESERVED_FILES + slots * _files_of_slot(workers, addresses)
+def files_for(*, slots: int, sessions: int, connections: int, workers: int, addresses: int = 1) -> int:
+    """What a proxy needs for so many media slots, and UDP sessions and TCP connections of gateways, at once.
+
+    addresses: of media; one, or two for IPv4 and IPv6.
+    """
+    gateways = _DURING_UPDATE * GATEWAY_LISTENERS * workers + sessions + _SIDES * connections
+    return RESERVED_FILES + slots * _files_of_slot(workers, addresses) + gateways
 
 
 def slots_within(files: int, *, workers: int, addresses: int) -> int:
-    """The slots that a media proxy can have which may open so many files."""
+    """The slots that a media proxy can have which may open so many files and carries no gateway."""
     return max(0, (files - RESERVED_FILES) // _files_of_slot(workers, addresses))
-
-
-def files_for_gateway(*, sessions: int, connections: int, workers: int) -> int:
-    """What a gateway proxy needs for so many UDP sessions and TCP connections at once."""
-    return RESERVED_FILES + _DURING_UPDATE * GATEWAY_LISTENERS * workers + sessions + _SIDES * connections
 
 
 def _files_of_slot(workers: int, addresses: int) -> int:

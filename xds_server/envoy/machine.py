@@ -32,9 +32,10 @@ def processors() -> int:
 
 
 def control_group_limits(root: Path, membership: str) -> Iterator[int]:
-    """Memory limits, in bytes, of a process's control group and of all above it; cgroups(7) has the format of `membership`.
+    """Memory limits, in bytes, of a process's control group and of all above it.
 
-    In a container the group's path may not be visible; its limits then are those at the root.
+    `membership` is what cgroups(7) calls /proc/PID/cgroup. In a container the group's path may not be visible; its limits
+    then are those at the root.
     """
     for line in membership.splitlines():
         _, controllers, path = line.split(":", 2)

@@ -68,9 +68,9 @@ def test_the_control_plane_is_a_setting_like_everywhere() -> None:
 
 
 def test_memory_workers_and_files_are_as_they_are_stated() -> None:
-    made = written("--memory", "512MiB", "--workers", "3", "--files", "5000", "--slots", "100")
+    made = written("--memory", "512MiB", "--workers", "3", "--files", "9000", "--slots", "100")
     assert heap(made) == 512 << 20
-    assert (ours(made)["workers"], ours(made)["files"]) == (3, 5000)
+    assert (ours(made)["workers"], ours(made)["files"]) == (3, 9000)
 
 
 def test_the_file_says_how_envoy_is_started_with_it() -> None:
@@ -89,14 +89,14 @@ def test_a_file_is_written_in_the_format_of_its_name(tmp_path: Path, suffix: str
 def test_room_that_was_asked_for_and_does_not_fit_is_refused() -> None:
     result = run("--node", "edge", "--slots", "1000", "--files", "1024", "--workers", "2")
     assert result.exit_code == 1
-    assert "1000 slots need 10512 files with 2 workers, and Envoy may open 1024" in result.stderr
+    assert "need 13840 files with 2 workers, and Envoy may open 1024" in result.stderr
     assert result.stdout == ""
 
 
 def test_room_that_nobody_asked_for_and_does_not_fit_is_warned_of() -> None:
     result = run("--node", "edge", "--cluster", "msm-gateway", "--files", "1024")
     assert result.exit_code == 0
-    assert "warning: 1024 UDP sessions and 1024 TCP connections need" in result.stderr
+    assert "warning: 0 slots, 1024 UDP sessions and 1024 TCP connections of gateways need" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,6 @@ def test_room_that_nobody_asked_for_and_does_not_fit_is_warned_of() -> None:
         (("--node", ""), "--node"),
         (("--node", "edge", "--gateway", "lobby"), "--gateway"),
         (("--node", "edge", "--gateway", "games/lobby", "--cluster", "msm-media"), "--gateway"),
-        (("--node", "edge", "--sessions", "3"), "--sessions"),
         (("--node", "edge", "--cluster", "msm-gateway", "--slots", "3"), "--slots"),
         (("--node", "edge", "--xds", "control.example:0"), "--xds"),
         (("--node", "edge", "--admin", "0.0.0.0:9901"), "--admin"),
