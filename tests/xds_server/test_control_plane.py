@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from mesh.documents import compile_documents, route_options
-from mesh.model import GROUP
+from mesh.documents import compile_documents, load_documents, route_options
+from mesh.model import GROUP, Slice
 from mesh.wire import relay_pb2
 from xds_server.control_plane import RTSP_CLUSTER, ControlPlane, ControlPlaneSettings
 from xds_server.envoy import MEDIA_CLUSTER
 from xds_server.media import MediaSettings
 from xds_server.relays.service import RelayStream
 from xds_server.relays.slots import SlotLayout
-from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceType
+from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceType
 from xds_server.subscription import (
     ConnectedProxy,
     Fault,
@@ -190,3 +190,76 @@ def test_not_ready_any_more_when_no_rtsp_proxy_is_left_or_the_media_proxy_starts
     assert plane.ready.is_set()
     plane.proxy_connected(proxy("stream-3", MEDIA_CLUSTER))
     assert not plane.ready.is_set()
+
+
+GATEWAY = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge}
+spec:
+  gatewayClassName: media-streaming-mesh
+  listeners: [{name: game, protocol: %s, port: %d}]
+%s"""
+
+
+def gateway(port: int, *, protocol: str = "UDP", addresses: str = "", source: str = "files") -> Slice:
+    more = f"  addresses: [{addresses}]\n" if addresses else ""
+    return compile_documents(load_documents([("m", GATEWAY % (protocol, port, more))]), source=source)
+
+
+def test_a_gateway_that_takes_a_media_port_is_refused_and_the_last_good_mesh_stays() -> None:
+    plane = plane_with_media_proxy()
+    plane.set_slice(gateway(20016))
+    good = plane.mesh
+    plane.set_slice(gateway(20015))
+    assert plane.mesh is good
+    assert plane.source_errors["files"] == (
+        'listener "game" of Gateway default/edge: UDP port 20015 is one of the media ports (20000-20015); take another,'
+        " or move those with --media-ports"
+    )
+    plane.set_slice(gateway(20015, protocol="TCP"))
+    plane.set_slice(gateway(20015, addresses="{value: 192.0.2.1}"))
+    assert plane.source_errors == {}
+    plane.set_slice(gateway(20015, addresses="{value: 0.0.0.0}"))
+    assert "UDP port 20015" in plane.source_errors["files"]
+
+
+def test_gateways_of_two_sources_that_meet_on_the_default_address_are_refused() -> None:
+    plane = plane_with_media_proxy()
+    plane.set_slice(gateway(7777))
+    other = gateway(7777, addresses="{value: 127.0.0.1}", source="kubernetes")
+    moved = {
+        replace(name, name="other"): replace(each, name=replace(name, name="other"))
+        for name, each in other.gateways.items()
+    }
+    plane.set_slice(replace(other, gateways=moved))
+    assert 'listener "game" of Gateway default/edge has UDP port 7777 already' in plane.source_errors["kubernetes"]
+
+
+def test_no_proxy_is_answered_until_every_source_has_been_heard_from() -> None:
+    media = MediaSettings(layout=LAYOUT, addresses=("127.0.0.1",))
+    sources = frozenset({"files", "command line"})
+    plane = ControlPlane(ControlPlaneSettings(listen="127.0.0.1:0", media=media, settle_time=0.0, sources=sources))
+    caches = (plane.routes, plane.caches.gateways, plane.media.cache)
+    assert all(cache.held for cache in caches)
+    plane.set_slice(gateway(7777))
+    assert all(cache.held for cache in caches)
+    plane.set_slice(compile_documents(route_options(["/lobby=rtsp://192.0.2.1/x"]), source="command line"))
+    assert not any(cache.held for cache in caches)
+
+
+def test_a_media_proxy_waits_for_its_slots_and_for_the_sources() -> None:
+    media = MediaSettings(layout=LAYOUT, addresses=("127.0.0.1",))
+    plane = ControlPlane(ControlPlaneSettings(listen="127.0.0.1:0", media=media, sources=frozenset({"files"})))
+    plane.set_slice(gateway(7777))
+    assert not plane.caches.gateways.held
+    assert plane.media.cache.held
+
+
+def test_what_a_gateway_is_sent_is_no_business_of_the_slots() -> None:
+    plane = plane_with_media_proxy()
+    envoy = proxy("stream-1", MEDIA_CLUSTER)
+    plane.proxy_connected(envoy)
+    plane.resources_acknowledged(envoy, LISTENER.type_url, {"gateway/default/edge/slot-1-rtp": "1", "slot-x-rtp": None})
+    plane.resources_rejected(envoy, LISTENER.type_url, ["gateway/default/edge/game"], "cannot bind")
+    assert plane.media.registry.refusals == {}

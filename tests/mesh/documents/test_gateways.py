@@ -1,4 +1,4 @@
-"""Gateways, their routes and policies become objects of the mesh; what does not fit is refused with its line and field."""
+"""Gateways, their routes and policies become objects of the mesh; what does not fit is refused with its line."""
 
 from collections.abc import Sequence
 
