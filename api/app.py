@@ -14,7 +14,7 @@ from fastapi import FastAPI, Path, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from prometheus_client.exposition import choose_encoder
 
-from api import models, problems, views
+from api import gateways, models, problems, views
 from api.docs_page import CONTENT_SECURITY_POLICY, docs_page
 from api.explain import Explainer
 from api.hosts import HostCheck
@@ -63,6 +63,7 @@ def create_app(plane: ControlPlane) -> FastAPI:
     _add_mesh(app, plane)
     _add_sessions(app, plane)
     _add_proxies(app, plane)
+    _add_discovery(app, plane)
     _add_explain(app, plane)
     _add_health(app, plane)
     _add_metrics(app, plane, release)
@@ -86,6 +87,11 @@ def _add_mesh(app: FastAPI, plane: ControlPlane) -> None:
     async def list_backends() -> Listing[models.Backend]:
         """All backends with their endpoints, by name."""
         return Listing(items=tuple(views.backends(plane)))
+
+    @app.get("/v1/gateways", tags=["mesh"])
+    async def list_gateways() -> Listing[gateways.Gateway]:
+        """All gateways of UDP and TCP, by name: each listener's route and backends, and how far the proxies are."""
+        return Listing(items=tuple(gateways.gateways(plane)))
 
     @app.get("/v1/sources", tags=["mesh"])
     async def list_sources() -> Listing[models.Source]:
@@ -146,6 +152,16 @@ def _add_proxies(app: FastAPI, plane: ControlPlane) -> None:
             raise ProblemError(problems.UNKNOWN_TYPE, f"type: {reason}", errors=[wrong])
         found = _found(views.proxy_resources(plane, id, kind), f"no proxy {id} is connected")
         return Listing(items=tuple(found))
+
+
+def _add_discovery(app: FastAPI, plane: ControlPlane) -> None:
+    # Where Envoy polls when its bootstrap says `api_type: REST`.
+    @app.post("/v3/discovery:{kind}", include_in_schema=False)
+    async def discover(kind: str) -> None:
+        raise ProblemError(
+            problems.NOT_OVER_REST,
+            f"{kind} are served over gRPC, at port {plane.port}: use api_type DELTA_GRPC or GRPC in place of REST",
+        )
 
 
 def _add_explain(app: FastAPI, plane: ControlPlane) -> None:

@@ -18,7 +18,7 @@ from api import models, views
 from xds_server.control_plane import ControlPlane
 from xds_server.relays.registry import RelayState
 from xds_server.relays.slots import SlotState
-from xds_server.resources import RESOURCE_TYPES, resource_type
+from xds_server.resource_types import RESOURCE_TYPES, resource_type
 
 Labels = TypeVar("Labels", bound=tuple[str, ...])
 # A value of each label of a metric, and the metric's value.
@@ -83,7 +83,11 @@ class MeshCollector(Collector):
 
     def _resources(self) -> Iterator[Metric]:
         plane = self._plane
-        caches = {models.ProxyKind.MEDIA: plane.media.cache, models.ProxyKind.RTSP: plane.routes}
+        caches = {
+            models.ProxyKind.MEDIA: plane.media.cache,
+            models.ProxyKind.GATEWAY: plane.caches.gateways,
+            models.ProxyKind.RTSP: plane.routes,
+        }
         held = [
             ((kind.value, row.short_name), float(len(cache.resources(row.type_url))))
             for kind, cache in caches.items()

@@ -179,9 +179,13 @@ class ProxyKind(StrEnum):
     """What a proxy carries."""
 
     MEDIA = "media"
-    """Envoy: RTP and RTCP over UDP."""
+    """Envoy: RTP and RTCP over UDP, and all gateways."""
+    GATEWAY = "gateway"
+    """Envoy: gateways alone."""
     RTSP = "rtsp"
     """The RTSP proxy: sessions, and media interleaved in TCP."""
+    GATEWAY = "gateway"
+    """Envoy: what gateways take in over UDP and TCP. Media proxies carry that too."""
 
 
 class StateCount(ApiModel):
@@ -197,7 +201,9 @@ class XdsStream(ApiModel):
     peer: str = Field(description="The proxy's address, as gRPC writes it.")
     connected_at: datetime = Field(description="Since when it is connected.")
     protocol: XdsProtocol = Field(description="delta: incremental; sotw: state of the world.")
-    streams: int = Field(description="Streams open under this node id; more than one means two proxies share it.")
+    streams: int = Field(
+        description="Streams open under this node id: one a type, or of two proxies that share it, when several."
+    )
     throttled: int = Field(description="Requests that had to wait because they came too fast.")
     resources: tuple[StateCount, ...] = Field(description="The proxy's resources by state; no state of none.")
 
@@ -214,7 +220,7 @@ class Proxy(ApiModel):
     """A connected proxy: an Envoy or an RTSP proxy."""
 
     id: str = Field(description="Its node id.")
-    kind: ProxyKind = Field(description="media: Envoy; rtsp: the RTSP proxy.")
+    kind: ProxyKind = Field(description="media: Envoy; gateway: Envoy, for gateways alone; rtsp: the RTSP proxy.")
     cluster: str = Field(description="Its node cluster, which says what configuration it gets.")
     software: str = Field(description="What it says it is, such as envoy; empty if it does not say.")
     version: str = Field(description="Version of that software; empty if it does not say.")

@@ -85,6 +85,13 @@ FOREIGN_HOST = ProblemType(
     meaning="The request came over loopback and its Host header names another host, as that of a web page does which"
     " has its name lead here (DNS rebinding). Ask by an IP address or localhost.",
 )
+NOT_OVER_REST = ProblemType(
+    slug="not-over-rest",
+    status=HTTPStatus.NOT_IMPLEMENTED,
+    title="xDS is not served over REST",
+    meaning="Proxies get their configuration over gRPC; the variant of xDS that polls with JSON is not served. Give the"
+    " proxy `api_type: DELTA_GRPC` or `GRPC`; `msm bootstrap` writes a configuration that has it.",
+)
 HTTP_ERROR = ProblemType(
     slug="http-error",
     status=HTTPStatus.BAD_REQUEST,
@@ -107,6 +114,7 @@ PROBLEM_TYPES = (
     PROXY_AWAY,
     UNREADABLE_ROUTES,
     FOREIGN_HOST,
+    NOT_OVER_REST,
     HTTP_ERROR,
     INTERNAL_ERROR,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from api import models
@@ -11,20 +11,23 @@ from mesh import model as mesh_model
 from mesh.model import ObjectName
 from mesh.wire import relay_pb2
 from rtsp_filter.rtsp import RTSPURL, URLError
+from xds_server.client_status import statuses_of
 from xds_server.control_plane import ControlPlane
-from xds_server.envoy.bootstrap import MEDIA_CLUSTER
+from xds_server.envoy.bootstrap import GATEWAY_CLUSTER, MEDIA_CLUSTER
 from xds_server.relays.registry import Relay
-from xds_server.resources import RESOURCE_TYPES, resource_type
+from xds_server.resource_types import RESOURCE_TYPES, resource_type
 from xds_server.subscription import ConnectedProxy, SyncState
 
 _TRANSPORTS = {
     relay_pb2.UDP: models.SessionTransport.UDP,
     relay_pb2.TCP: models.SessionTransport.TCP,
 }
+_KINDS = {MEDIA_CLUSTER: models.ProxyKind.MEDIA, GATEWAY_CLUSTER: models.ProxyKind.GATEWAY}
 _STATES = {
     relay_pb2.READY: models.SessionState.READY,
     relay_pb2.PLAYING: models.SessionState.PLAYING,
 }
+_KINDS = {MEDIA_CLUSTER: models.ProxyKind.MEDIA, GATEWAY_CLUSTER: models.ProxyKind.GATEWAY}
 RESOURCE_TYPE_NAMES = tuple(sorted(kind.short_name for kind in RESOURCE_TYPES.values()))
 """Short names of the types of resources that proxies are sent."""
 
@@ -213,7 +216,7 @@ def proxy_resources(plane: ControlPlane, node_id: str, kind: str | None) -> list
             version_acknowledged=status.version_acknowledged,
             error=status.error,
         )
-        for status in streams[-1].statuses()
+        for status in statuses_of(streams)
         if kind is None or kind in (status.type_url, resource_type(status.type_url).short_name)
     ]
 
@@ -226,12 +229,12 @@ def streams_of(plane: ControlPlane, node_id: str) -> list[ConnectedProxy]:
 
 def kind_of(proxy: ConnectedProxy) -> models.ProxyKind:
     """What a proxy carries."""
-    return models.ProxyKind.MEDIA if proxy.node.cluster == MEDIA_CLUSTER else models.ProxyKind.RTSP
+    return _KINDS.get(proxy.node.cluster, models.ProxyKind.RTSP)
 
 
-def state_counts(proxy: ConnectedProxy) -> Iterator[models.StateCount]:
+def state_counts(streams: Sequence[ConnectedProxy]) -> Iterator[models.StateCount]:
     """How many of a proxy's resources are in each state, in the order of the states."""
-    counts = Counter(status.state for status in proxy.statuses())
+    counts = Counter(status.state for status in statuses_of(streams))
     return (models.StateCount(state=state, resources=counts[state]) for state in SyncState if counts[state])
 
 
@@ -244,19 +247,20 @@ def _proxy(plane: ControlPlane, node_id: str) -> models.Proxy:
         cluster="" if newest is None else newest.node.cluster,
         software="" if newest is None else newest.node.user_agent,
         version="" if newest is None else newest.node.user_agent_version,
-        xds=None if newest is None else _xds_stream(newest, len(streams)),
+        xds=None if newest is None else _xds_stream(streams),
         relay_stream=_relay_stream(plane, node_id),
     )
 
 
-def _xds_stream(proxy: ConnectedProxy, streams: int) -> models.XdsStream:
+def _xds_stream(streams: Sequence[ConnectedProxy]) -> models.XdsStream:
+    proxy = streams[-1]
     return models.XdsStream(
         peer=proxy.peer,
         connected_at=_time(proxy.connected_at),
         protocol=proxy.protocol,
-        streams=streams,
-        throttled=proxy.throttled,
-        resources=tuple(state_counts(proxy)),
+        streams=len(streams),
+        throttled=proxy.traffic.throttled,
+        resources=tuple(state_counts(streams)),
     )
 
 

