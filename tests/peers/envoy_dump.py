@@ -18,14 +18,14 @@ from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
 from google.protobuf import json_format
 
+from tests.peers.envoy_messages import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from xds_server.cache import ResourceCache
-from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, ROUTE
 
 _MESSAGES = {
-    LISTENER.type_url: listener_pb2.Listener,
-    CLUSTER.type_url: cluster_pb2.Cluster,
-    ROUTE.type_url: route_pb2.RouteConfiguration,
-    ENDPOINT.type_url: endpoint_pb2.ClusterLoadAssignment,
+    LISTENER: listener_pb2.Listener,
+    CLUSTER: cluster_pb2.Cluster,
+    ROUTE: route_pb2.RouteConfiguration,
+    ENDPOINT: endpoint_pb2.ClusterLoadAssignment,
 }
 _SECTIONS = {
     message.DESCRIPTOR.full_name: message
@@ -53,7 +53,7 @@ class Running:
     def add(self, shown: Any, version: str = "") -> None:
         """A resource that is in use, as an Any."""
         message = _MESSAGES[shown.type_url].FromString(shown.value)
-        name = message.cluster_name if shown.type_url == ENDPOINT.type_url else message.name
+        name = message.cluster_name if shown.type_url == ENDPOINT else message.name
         self.contents[shown.type_url, name] = facts(message)
         if version:
             self.versions[shown.type_url, name] = version
@@ -76,7 +76,7 @@ def wanted(cache: ResourceCache) -> Running:
     for type_url, message in _MESSAGES.items():
         for name, resource in cache.resources(type_url).items():
             running.contents[type_url, name] = facts(message.FromString(resource.body))
-            if type_url != ENDPOINT.type_url:
+            if type_url != ENDPOINT:
                 running.versions[type_url, name] = resource.version
     return running
 
@@ -103,14 +103,14 @@ def _read_section(section: Any, running: Running) -> None:
         if listener.HasField("active_state"):
             running.add(listener.active_state.listener, listener.active_state.version_info)
         if listener.HasField("warming_state"):
-            running.warming.append((LISTENER.type_url, listener.name))
+            running.warming.append((LISTENER, listener.name))
         if listener.HasField("draining_state"):
-            running.draining.append((LISTENER.type_url, listener.name))
+            running.draining.append((LISTENER, listener.name))
     for cluster in getattr(section, "dynamic_active_clusters", ()):
         running.add(cluster.cluster, cluster.version_info)
     for cluster in getattr(section, "dynamic_warming_clusters", ()):
         message = cluster_pb2.Cluster.FromString(cluster.cluster.value)
-        running.warming.append((CLUSTER.type_url, message.name))
+        running.warming.append((CLUSTER, message.name))
     for route in getattr(section, "dynamic_route_configs", ()):
         running.add(route.route_config, route.version_info)
     for endpoint in getattr(section, "dynamic_endpoint_configs", ()):

@@ -14,6 +14,16 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 from envoy.extensions.filters.udp.udp_proxy.v3 import route_pb2 as udp_route_pb2
 from envoy.extensions.filters.udp.udp_proxy.v3 import udp_proxy_pb2
 
+LISTENER, CLUSTER, ROUTE, ENDPOINT = (
+    f"type.googleapis.com/{message.DESCRIPTOR.full_name}"
+    for message in (
+        listener_pb2.Listener,
+        cluster_pb2.Cluster,
+        route_pb2.RouteConfiguration,
+        endpoint_pb2.ClusterLoadAssignment,
+    )
+)
+"""Type URLs."""
 LOOPBACK = "127.0.0.1"
 # Of a range that no host has (RFC 5737), so it cannot be bound.
 NOBODYS_ADDRESS = "192.0.2.1"

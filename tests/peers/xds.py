@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import grpc
 
+from tests.peers.envoy_messages import CLUSTER, LISTENER
 from tests.peers.eventually import eventually
 from xds_server.cache import ResourceCache
 from xds_server.discovery import SERVER_OPTIONS, DiscoveryService
@@ -51,14 +52,6 @@ class Recorder:
     def statuses(self) -> list[ResourceStatus]:
         """What all streams that are open say of all resources."""
         return [status for proxy in self.live for status in proxy.statuses()]
-
-    async def settle(self, timeout: float = WAIT_SECONDS) -> None:
-        """Wait until the clients that are connected have, or refuse, all that they should have."""
-
-        async def settled() -> bool:
-            return bool(self.live) and not self.behind()
-
-        await eventually(settled, timeout, "agreement of the clients")
 
     def behind(self) -> list[ResourceStatus]:
         """What clients still have to take."""
@@ -127,3 +120,13 @@ class XdsServer:
         """End all streams; clients may come back at once, to the same service."""
         assert self._service is not None
         self._service.close()
+
+    async def settle(self, timeout: float = WAIT_SECONDS) -> None:
+        """Wait until clients have asked for all that everybody gets, and have, or refuse, all that they should have."""
+
+        async def settled() -> bool:
+            asked = {(status.type_url, status.name) for status in self.recorder.statuses()}
+            wanted = {(kind, name) for kind in (CLUSTER, LISTENER) for name in self.cache.resources(kind)}
+            return wanted <= asked and not self.recorder.behind()
+
+        await eventually(settled, timeout, "agreement of the clients")
