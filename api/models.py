@@ -184,8 +184,6 @@ class ProxyKind(StrEnum):
     """Envoy: gateways alone."""
     RTSP = "rtsp"
     """The RTSP proxy: sessions, and media interleaved in TCP."""
-    GATEWAY = "gateway"
-    """Envoy: what gateways take in over UDP and TCP. Media proxies carry that too."""
 
 
 class StateCount(ApiModel):

@@ -27,7 +27,6 @@ _STATES = {
     relay_pb2.READY: models.SessionState.READY,
     relay_pb2.PLAYING: models.SessionState.PLAYING,
 }
-_KINDS = {MEDIA_CLUSTER: models.ProxyKind.MEDIA, GATEWAY_CLUSTER: models.ProxyKind.GATEWAY}
 RESOURCE_TYPE_NAMES = tuple(sorted(kind.short_name for kind in RESOURCE_TYPES.values()))
 """Short names of the types of resources that proxies are sent."""
 

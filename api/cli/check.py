@@ -37,11 +37,18 @@ def check(
         part = load(given)
     except DocumentErrors as errors:
         fail(str(errors))
-    if not part.routes and not part.backends:
+    gateways, transport_routes = len(part.gateways), len(part.transport_routes)
+    routes, backends = len(part.routes) + transport_routes, len(part.backends)
+    if not (routes or backends or gateways or part.policies):
         fail(
             f"there is no route and no backend in {', '.join(map(str, given))} (in folders, *.yaml and *.yml are read)"
         )
-    typer.echo(f"good: {_count(len(part.routes), 'route')}, {_count(len(part.backends), 'backend')}")
+    counts = [_count(routes, "route"), _count(backends, "backend")]
+    if gateways:
+        counts.append(_count(gateways, "gateway"))
+    if part.policies:
+        counts.append("1 policy" if len(part.policies) == 1 else f"{len(part.policies)} policies")
+    typer.echo(f"good: {', '.join(counts)}")
 
 
 def _count(number: int, noun: str) -> str:

@@ -9,6 +9,7 @@ import typer
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from api.cli.gateway_tables import GatewayPort
     from api.models import Explanation
 
 API_DEFAULT = "http://127.0.0.1:8080"
@@ -22,6 +23,7 @@ Wide = Annotated[bool, typer.Option("--wide", help="Show all columns; without, t
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command(epilog="Names only: msm routes --json | jq -r '.items[].name'")(routes)
+    app.command(epilog="What one listener does with its sessions: msm gateways --json")(gateways)
     app.command(epilog="Of another mesh: msm sessions --api 192.0.2.1:8080")(sessions)
     app.command(epilog="The relays of one session: msm relays | grep SESSION")(relays)
     app.command(epilog="What Envoy was sent and refused: msm proxies envoy --type lds")(proxies)
@@ -31,17 +33,40 @@ def register(app: typer.Typer) -> None:
 def routes(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) -> None:
     """List the routes of a running mesh.
 
-    Each line is a rule: which paths it is for, and which backends get which share of the sessions.
+    Each line is a rule: which paths it is for, and which backends get which share of the sessions. Routes of UDP and
+    TCP follow, by the ports that they are behind; --json has those of RTSP only, see msm gateways.
     """
     from api.cli.client import fetch
+    from api.cli.gateway_tables import LISTENERS
     from api.cli.tables import ROUTES, rules_of
     from api.models import Listing, Route
 
     found = fetch(api, "/v1/routes", Listing[Route])
     if as_json:
         _print_json(found)
-    else:
+        return
+    transport = _listeners(api)
+    if found.items or not transport:
         ROUTES.show(rules_of(found.items), wide=wide)
+    if transport:
+        LISTENERS.show(transport, wide=wide)
+
+
+def gateways(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) -> None:
+    """List the gateways of a running mesh.
+
+    Each line is a port for UDP or TCP: its route, which backends get which share of the sessions, and how far the
+    proxies are with it.
+    """
+    from api.cli.client import fetch
+    from api.cli.gateway_tables import LISTENERS
+    from api.gateways import Gateway
+    from api.models import Listing
+
+    if as_json:
+        _print_json(fetch(api, "/v1/gateways", Listing[Gateway]))
+    else:
+        LISTENERS.show(_listeners(api), wide=wide)
 
 
 def sessions(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) -> None:
@@ -114,6 +139,15 @@ def explain(
     else:
         _print_explanation(found)
     raise typer.Exit(0 if found.status == _ROUTED else 1)
+
+
+def _listeners(api: str) -> list[GatewayPort]:
+    from api.cli.client import fetch
+    from api.cli.gateway_tables import ports_of
+    from api.gateways import Gateway
+    from api.models import Listing
+
+    return ports_of(fetch(api, "/v1/gateways", Listing[Gateway]).items)
 
 
 def _print_json(answer: BaseModel) -> None:

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from mesh.documents import compile_documents, load_documents
 from mesh.documents.base import DocumentModel
 from mesh.documents.loaded import KINDS
-from mesh.model import ObjectName, merge
+from mesh.model import Mesh, ObjectName, merge
+from mesh.session_policy import MAX_SESSIONS, TCP_IDLE_SECONDS, UDP_IDLE_SECONDS
 
 DOCUMENTATION = Path(__file__).parents[3] / "docs" / "documents.md"
 
@@ -18,9 +19,28 @@ def _models(model: type[DocumentModel]) -> list[type[DocumentModel]]:
     return [found for inner in model.__subclasses__() for found in (inner, *_models(inner))]
 
 
+def _examples() -> list[Mesh]:
+    texts = re.findall(r"```yaml\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
+    return [merge([compile_documents(load_documents([("documents.md", text)]), source="files")]) for text in texts]
+
+
+def test_the_example_of_gateways_is_a_mesh() -> None:
+    _, mesh = _examples()
+    assert {(each.listener.name, each.route.kind) for each in mesh.attachments} == {
+        ("game", "UDPRoute"),
+        ("lobby", "TCPRoute"),
+    }
+    assert {each.policy.max_sessions for each in mesh.attachments} == {2000, MAX_SESSIONS}
+
+
+def test_the_defaults_of_policies_are_those_that_are_documented() -> None:
+    text = DOCUMENTATION.read_text()
+    assert f"| UDP `{UDP_IDLE_SECONDS:g}s`, TCP `{TCP_IDLE_SECONDS / 3600:g}h` |" in text
+    assert f"| `limits.maxSessions` | `{MAX_SESSIONS}` |" in text
+
+
 def test_the_example_is_a_mesh() -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
-    mesh = merge([compile_documents(load_documents([("documents.md", example)]), source="files")])
+    mesh, _ = _examples()
     assert set(mesh.routes) == {ObjectName("default", "building")}
     assert set(mesh.backends) == {ObjectName("default", "lobby"), ObjectName("default", "doors:554")}
     assert all(backend.endpoints for backend in mesh.backends.values())
