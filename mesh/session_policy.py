@@ -48,12 +48,20 @@ def unfit(policy: SessionPolicy, route: TransportRoute) -> Iterator[Misfit]:
     """What stock Envoy (1.40) cannot do for the sessions of `route`."""
     if route.protocol is TransportProtocol.UDP:
         yield from _unfit_for_udp(policy)
-    elif policy.per_packet:
-        yield "per_packet", ("spec", "balancing", "perPacket"), "TCP is a stream; only UDP can be balanced by packet"
+    else:
+        yield from _unfit_for_tcp(policy)
     shares = sum(backend.weight > 0 for backend in route.backends)
     if policy.algorithm is Algorithm.RANDOM and shares > 1:
         message = "Random knows no weights, and the route has several backends; RoundRobin keeps their shares"
         yield "algorithm", ("spec", "balancing", "algorithm"), message
+
+
+def _unfit_for_tcp(policy: SessionPolicy) -> Iterator[Misfit]:
+    if policy.per_packet:
+        yield "per_packet", ("spec", "balancing", "perPacket"), "TCP is a stream; only UDP can be balanced by packet"
+    if policy.on_backend_change is OnBackendChange.MOVE:
+        message = "a connection cannot go on at another endpoint, and Envoy ends none because its endpoint leaves"
+        yield "on_backend_change", ("spec", "session", "onBackendChange"), message
 
 
 def _unfit_for_udp(policy: SessionPolicy) -> Iterator[Misfit]:

@@ -6,7 +6,7 @@ and sessions of endpoints that stay are left in peace.
 
 An endpoint that leaves keeps its sessions while it is in the assignment as DEGRADED: new sessions go to healthy ones.
 What Envoy does (measured, 1.40): sessions of an endpoint that is gone end at once, those of an UNHEALTHY one move with
-the client's next datagram, those of a DEGRADED one stay.
+the client's next datagram, those of a DEGRADED one stay. TCP connections stay in any case.
 
 Envoy API: config.endpoint.v3.ClusterLoadAssignment, LbEndpoint.
 """
@@ -47,10 +47,10 @@ def assignment(name: str, shares: Sequence[Share], protocol: TransportProtocol, 
         _lb_endpoint(endpoint, protocol, policy.health_check, weight=weight)
         for (endpoint, _), weight in zip(active.values(), weights, strict=True)
     ]
-    status = _leaving_status(protocol, policy.on_backend_change)
-    if status is not None:
+    if policy.on_backend_change is OnBackendChange.STICK:
         lb_endpoints += [
-            _lb_endpoint(endpoint, protocol, policy.health_check, weight=1, status=status) for endpoint in leaving
+            _lb_endpoint(endpoint, protocol, policy.health_check, weight=1, status=health_check_pb2.DEGRADED)
+            for endpoint in leaving
         ]
     if lb_endpoints:
         made.endpoints.add().lb_endpoints.extend(lb_endpoints)
@@ -95,17 +95,6 @@ def _add(known: dict[_Place, tuple[Endpoint, Fraction]], endpoints: Iterable[End
         place = (endpoint.address, endpoint.port)
         before = known[place][1] if place in known else Fraction(0)
         known[place] = (endpoint, before + share)
-
-
-def _leaving_status(protocol: TransportProtocol, change: OnBackendChange) -> Any:
-    """How an endpoint that leaves is marked; None: it is left out.
-
-    Envoy ends the UDP sessions of an endpoint that is gone, but not its TCP connections: those end when it is told
-    that the endpoint is unhealthy.
-    """
-    if change is OnBackendChange.STICK:
-        return health_check_pb2.DEGRADED
-    return health_check_pb2.UNHEALTHY if protocol is TransportProtocol.TCP else None
 
 
 def _lb_endpoint(

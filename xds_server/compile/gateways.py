@@ -24,7 +24,7 @@ from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2
 from envoy.extensions.filters.udp.udp_proxy.v3 import udp_proxy_pb2
 
 from mesh.attachments import Attachment
-from mesh.gateways import Algorithm, HealthCheck, OnBackendChange, ProbeProtocol, SessionPolicy, TransportProtocol
+from mesh.gateways import Algorithm, HealthCheck, ProbeProtocol, SessionPolicy, TransportProtocol
 from mesh.objects import ObjectName
 from xds_server.compile.access_logs import access_log
 from xds_server.compile.assignments import Share, assignment
@@ -101,10 +101,10 @@ def _cluster(name: str, protocol: TransportProtocol, policy: SessionPolicy) -> A
     # The documents say which endpoints there are: one that they leave out is gone, however healthy.
     cluster.ignore_health_on_host_removal = True
     cluster.circuit_breakers.thresholds.append(_limits(policy.max_sessions))
-    if protocol is TransportProtocol.TCP:
-        cluster.close_connections_on_host_health_failure = policy.on_backend_change is OnBackendChange.MOVE
     if policy.health_check is not None:
         cluster.health_checks.append(_health_check(policy.health_check))
+        # As UDP sessions leave an endpoint that fails its probes; only of TCP does Envoy have to be told.
+        cluster.close_connections_on_host_health_failure = protocol is TransportProtocol.TCP
     return cluster
 
 

@@ -55,7 +55,7 @@ def test_an_endpoint_of_two_backends_is_there_once_with_both_shares() -> None:
 
 @pytest.mark.parametrize(
     ("protocol", "change", "expected"),
-    [(UDP, STICK, "DEGRADED"), (UDP, MOVE, None), (TCP, STICK, "DEGRADED"), (TCP, MOVE, "UNHEALTHY")],
+    [(UDP, STICK, "DEGRADED"), (UDP, MOVE, None), (TCP, STICK, "DEGRADED")],
 )
 def test_what_leaves_keeps_its_sessions_by_policy(
     protocol: TransportProtocol, change: OnBackendChange, expected: str | None

@@ -14,7 +14,6 @@ from mesh.gateways import (
     Gateway,
     HealthCheck,
     Listener,
-    OnBackendChange,
     ProbeProtocol,
     SessionPolicy,
     TransportProtocol,
@@ -131,10 +130,10 @@ def test_changes_of_health_and_endpoints_act_at_once_and_for_good() -> None:
     assert cluster.ignore_health_on_host_removal
 
 
-@pytest.mark.parametrize("change", OnBackendChange)
-def test_tcp_connections_end_with_their_endpoints_health_only_if_they_shall_move(change: OnBackendChange) -> None:
-    cluster = made(attachment(TCP, on_backend_change=change))["Cluster"]
-    assert cluster.close_connections_on_host_health_failure is (change is OnBackendChange.MOVE)
+@pytest.mark.parametrize("protocol", TransportProtocol)
+def test_tcp_connections_end_when_their_endpoint_fails_its_probes(protocol: TransportProtocol) -> None:
+    cluster = made(attachment(protocol, health_check=CHECK))["Cluster"]
+    assert cluster.close_connections_on_host_health_failure is (protocol is TCP)
 
 
 def test_probes_go_on_without_traffic() -> None:
