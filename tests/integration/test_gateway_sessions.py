@@ -11,7 +11,7 @@ import pytest
 from tests.peers.gateways import CHANGE_SECONDS, Document, Edge, backend, gateway, policy, resource, route
 from tests.peers.process import wait_until
 from tests.peers.raknet_peers import RakNetPlayer, RakNetServer
-from tests.peers.udp_echo import EchoServer, Flow, Talker, answered_by, echo_servers, flows, shares
+from tests.peers.udp_echo import EchoServer, Flow, Talker, answered_by, flows, shares
 from tests.peers.udp_game import GamePlayer, GameServer
 
 pytestmark = pytest.mark.integration

@@ -37,9 +37,9 @@ def route(listener: str, **weights: int) -> Document:
     return _document(f"{listener[:3].upper()}Route", _name(listener), spec, f"{GATEWAY_API}/v1")
 
 
-def backend(name: str, *ports: int) -> Document:
-    """A backend: endpoints on loopback."""
-    endpoints = [{"name": f"port-{port}", "address": LOOPBACK, "port": port} for port in ports]
+def backend(name: str, *ports: int, address: str = LOOPBACK) -> Document:
+    """A backend: endpoints at an address of this machine."""
+    endpoints = [{"name": f"port-{port}", "address": address, "port": port} for port in ports]
     return _document("Backend", name, {"endpoints": endpoints}, f"{OURS}/v1alpha1")
 
 
