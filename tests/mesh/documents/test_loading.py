@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mesh.documents.loaded import KINDS
 from mesh.documents import Backend, DocumentErrors, Documents, RTSPRoute, load_documents, loading
+from mesh.documents.loaded import KINDS
 from mesh.model import BackendTransport, PathMatchType
 
 HEAD = "apiVersion: mediastreamingmesh.io/v1alpha1\n"
