@@ -26,8 +26,8 @@ MAX_ANSWER_BYTES = 64 << 20
 """Four proxies of 10,000 resources of 1.5 KB each; who wants more asks for some of them at a time."""
 MAX_ANSWERS_AT_ONCE = 4
 """Answers are whole in memory until they are sent; who comes later waits."""
-_PIECES_AT_ONCE = 200
 # Work on an answer gives way to media's configuration after about two milliseconds.
+_PIECES_AT_ONCE = 200
 _CONFIG_FIELD = csds_pb2.ClientStatusResponse.CONFIG_FIELD_NUMBER
 
 

