@@ -73,7 +73,7 @@ class SessionTimes(DocumentModel):
     )
     on_backend_change: OnBackendChange | None = Field(
         default=None,
-        description="When the backend of a session is leaving but still serves: Stick (the default) or Move.",
+        description="When the backend of a session is leaving but still serves: Stick (the default) or, for UDP, Move.",
     )
 
 
