@@ -87,16 +87,17 @@ async def test_endpoints_move_to_another_backend_and_back_without_a_failed_call(
         assert pair.failures() == []
 
 
-async def test_routes_move_to_new_clusters_and_the_old_ones_go_without_a_failed_call(
+async def test_routes_move_to_new_clusters_and_then_the_old_ones_go_without_a_failed_call(
     ports: PortRange, backends: tuple[GrpcBackend, GrpcBackend]
 ) -> None:
+    """In two steps: gRPC acknowledges routes before it asks for their cluster, and uses the old one until it has it."""
     async with called(ports.take(), backends) as pair:
         old = SERVICE
         for move in range(1, MOVES):
             new, backend = f"cluster-{move}", backends[move % 2]
-            messages = eds_cluster(new, SOURCE), endpoints(new, backend), route(SERVICE, new)
-            pair.put(*messages, remove=((CLUSTER, old), (ENDPOINT, old)))
+            pair.put(eds_cluster(new, SOURCE), endpoints(new, backend), route(SERVICE, new))
             await pair.outcome(f"answer {backend.name}")
+            pair.put(remove=((CLUSTER, old), (ENDPOINT, old)))
             old = new
         assert pair.failures() == []
         await pair.server.settle()

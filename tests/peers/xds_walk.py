@@ -141,8 +141,8 @@ class Walk:
 
     def _spoil_cluster(self) -> None:
         name = self._any_cluster()
-        part = self.random.choice(("bad", "bad_endpoints"))
-        self.clusters[name] = replace(self.clusters[name], **{part: True})
+        cluster, endpoints = self.clusters[name], self.random.random() < 0.5
+        self.clusters[name] = replace(cluster, bad_endpoints=True) if endpoints else replace(cluster, bad=True)
 
     def _add_listener(self) -> None:
         name = self.random.choice(LISTENERS)
@@ -158,8 +158,8 @@ class Walk:
         self._change_listener(lambda listener: replace(listener, address=self.random.choice(ADDRESSES)))
 
     def _spoil_listener(self) -> None:
-        part = self.random.choice(("bad", "bad_route"))
-        self._change_listener(lambda listener: replace(listener, **{part: part == "bad" or listener.http}))
+        routes = self.random.random() < 0.5
+        self._change_listener(lambda each: replace(each, bad_route=each.http) if routes else replace(each, bad=True))
 
     def _change_listener(self, change: Callable[[Listener], Listener]) -> None:
         if self.listeners:
@@ -170,12 +170,14 @@ class Walk:
         """Make one bad thing good."""
         if bad := sorted(self.bad()):
             kind, name = self.random.choice(bad)
-            if kind in (CLUSTER, ENDPOINT):
-                part = "bad" if kind == CLUSTER else "bad_endpoints"
-                self.clusters[name] = replace(self.clusters[name], **{part: False})
+            if kind == CLUSTER:
+                self.clusters[name] = replace(self.clusters[name], bad=False)
+            elif kind == ENDPOINT:
+                self.clusters[name] = replace(self.clusters[name], bad_endpoints=False)
+            elif kind == LISTENER:
+                self.listeners[name] = replace(self.listeners[name], bad=False)
             else:
-                part = "bad" if kind == LISTENER else "bad_route"
-                self.listeners[name] = replace(self.listeners[name], **{part: False})
+                self.listeners[name] = replace(self.listeners[name], bad_route=False)
 
     def _any_cluster(self) -> str:
         return self.random.choice(sorted(self.clusters))
