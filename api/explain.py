@@ -22,7 +22,7 @@ from rtsp_filter.rtsp import RTSPURL
 from xds_server.cache import ResourceCache
 from xds_server.compile.routes import ROUTE_CONFIGURATION
 from xds_server.control_plane import ControlPlane
-from xds_server.resources import CLUSTER, ENDPOINT, ROUTE
+from xds_server.resource_types import CLUSTER, ENDPOINT, ROUTE
 from xds_server.subscription import SyncState
 
 _REFUSALS = {

@@ -1,7 +1,9 @@
-"""The aggregated discovery service on grpc.aio: moves bytes between streams and their cores.
+"""The discovery services on grpc.aio, aggregated and of single types: moves bytes between streams and their cores.
 
 Per stream two coroutines: one reads requests into the core, one writes what the core has due. The writer sleeps on an
 event that the core sets when the cache changes something that this stream asked for; nothing polls.
+
+Unary `Fetch` calls are refused: a client of those would have to poll.
 """
 
 from __future__ import annotations
@@ -9,8 +11,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
@@ -18,33 +23,49 @@ import structlog
 from envoy.service.discovery.v3 import discovery_pb2
 
 from xds_server.cache import ResourceCache
+from xds_server.resource_types import RESOURCE_TYPES, ResourceType
 from xds_server.subscription import (
+    Doubts,
     Fault,
     Node,
     StreamCore,
     StreamError,
     StreamObserver,
+    Traffic,
     XdsProtocol,
     node_of,
 )
-from xds_server.subscription.limits import RequestBudget
+from xds_server.subscription.limits import Admission, request_budget
 
 MAX_REQUEST_BYTES = 4 << 20
 """The largest request: a reconnecting proxy states the versions of everything it has, some 60 bytes a resource."""
+MAX_PENDING_CALLS = 20_000
+"""Calls that wait to be taken up. gRPC's own limit, 1,000, cancels some of a fleet that reconnects at once."""
+MAX_STREAMS_PER_CONNECTION = 100
+"""A proxy has one stream, or one for each type and cluster that it asks for by itself."""
+REFUSAL_SECONDS = 1.0
+"""How long a refusal is held back from a node that opens streams too often, so that a tight loop costs little."""
 PING_SECONDS = 10
 PING_TIMEOUT_SECONDS = 5
 """A proxy that vanished without a word is noticed within the sum of both."""
 SERVER_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
     ("grpc.max_send_message_length", -1),
+    ("grpc.max_concurrent_streams", MAX_STREAMS_PER_CONNECTION),
+    ("grpc.server.max_pending_requests", MAX_PENDING_CALLS),
+    ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING_CALLS),
     ("grpc.keepalive_time_ms", PING_SECONDS * 1000),
     ("grpc.keepalive_timeout_ms", PING_TIMEOUT_SECONDS * 1000),
     # gRPC takes clients that ping more often than every five minutes for hostile; Envoy and our own proxies do.
     ("grpc.http2.max_ping_strikes", 0),
 )
-"""gRPC options for a server that carries this service. A full state may be of any size."""
+"""gRPC options for a server that carries these services. A full state may be of any size."""
 
-SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+AGGREGATED = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+_REQUESTS = {
+    XdsProtocol.DELTA: discovery_pb2.DeltaDiscoveryRequest,
+    XdsProtocol.SOTW: discovery_pb2.DiscoveryRequest,
+}
 
 Scope = Callable[[Node], ResourceCache | None]
 """Which cache a node is served from; None: it is not served. Raises StreamError when it cannot be served now; whoever
@@ -64,21 +85,30 @@ class _Stream:
 
 
 class DiscoveryService:
-    """StreamAggregatedResources and DeltaAggregatedResources over caches chosen by `scope`."""
+    """All discovery services over caches chosen by `scope`.
+
+    traffic: of streams that have ended. refused: streams that were not served, by fault.
+    """
 
     def __init__(self, scope: Scope, observer: StreamObserver) -> None:
+        self.traffic = Traffic()
+        self.refused: Counter[Fault] = Counter()
         self._scope = scope
         self._observer = observer
         self._ids = itertools.count(1)
         self._streams: set[_Stream] = set()
+        self._admission = Admission()
+        self._doubts = Doubts()
 
     def add_to(self, server: Any) -> None:
         """Register with a grpc.aio.Server; give that server `SERVER_OPTIONS`."""
-        handlers = {
-            "StreamAggregatedResources": _handler(self._stream_sotw, discovery_pb2.DiscoveryRequest),
-            "DeltaAggregatedResources": _handler(self._stream_delta, discovery_pb2.DeltaDiscoveryRequest),
+        aggregated = {
+            "StreamAggregatedResources": self._handler(XdsProtocol.SOTW, None),
+            "DeltaAggregatedResources": self._handler(XdsProtocol.DELTA, None),
         }
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+        services = [grpc.method_handlers_generic_handler(AGGREGATED, aggregated)]
+        services += [service for kind in RESOURCE_TYPES.values() for service in self._service_of(kind)]
+        server.add_generic_rpc_handlers(tuple(services))
 
     def close(self) -> None:
         """End every stream at once; the server's own stop() then has nothing to wait for."""
@@ -86,29 +116,46 @@ class DiscoveryService:
             stream.closing = True
             stream.due.set()
 
-    async def _stream_sotw(self, requests: Any, context: Any) -> None:
-        await self._serve(context, XdsProtocol.SOTW)
+    def _service_of(self, kind: ResourceType) -> list[Any]:
+        """The service of one type, for types that have one."""
+        service = kind.service
+        if service is None:
+            return []
+        handlers = {service.delta: self._handler(XdsProtocol.DELTA, kind)}
+        if service.stream is not None:
+            handlers[service.stream] = self._handler(XdsProtocol.SOTW, kind)
+        if service.fetch is not None:
+            handlers[service.fetch] = grpc.unary_unary_rpc_method_handler(partial(_refuse_fetch, service.delta))
+        return [grpc.method_handlers_generic_handler(service.name, handlers)]
 
-    async def _stream_delta(self, requests: Any, context: Any) -> None:
-        await self._serve(context, XdsProtocol.DELTA)
+    def _handler(self, protocol: XdsProtocol, kind: ResourceType | None) -> Any:
+        """A bidirectional method whose responses are bytes already."""
 
-    async def _serve(self, context: Any, protocol: XdsProtocol) -> None:
+        async def serve(requests: Any, context: Any) -> None:
+            await self._serve(context, protocol, kind)
+
+        return grpc.stream_stream_rpc_method_handler(serve, request_deserializer=_REQUESTS[protocol].FromString)
+
+    async def _serve(self, context: Any, protocol: XdsProtocol, kind: ResourceType | None) -> None:
         first = await context.read()
         if first is grpc.aio.EOF:
             return
         refusals: list[StreamError] = []
         try:
-            await self._run(first, context, protocol)
+            await self._run(first, context, protocol, kind)
         except* StreamError as group:
             refusals.extend(error for error in group.exceptions if isinstance(error, StreamError))
         if refusals:
             error = refusals[0]
+            self.refused[error.fault] += 1
             if error.fault not in (Fault.UNAVAILABLE, Fault.ALREADY_EXISTS):
                 _log.warning("xds stream refused", peer=context.peer(), node=first.node.id, reason=str(error))
             await context.abort(grpc.StatusCode[error.fault.value], str(error))
 
-    async def _run(self, first: Any, context: Any, protocol: XdsProtocol) -> None:
-        stream = self._open(first, context, protocol)
+    async def _run(self, first: Any, context: Any, protocol: XdsProtocol, kind: ResourceType | None) -> None:
+        node = node_of(first.node)
+        await self._admit(node)
+        stream = self._open(node, context, protocol, kind)
         self._streams.add(stream)
         try:
             stream.core.receive(first)
@@ -118,10 +165,17 @@ class DiscoveryService:
                 writer.cancel()
         finally:
             self._streams.discard(stream)
+            self._doubts.remember(node, stream.core.doubts())
             stream.core.close()
+            self.traffic.add(stream.core.proxy.traffic)
 
-    def _open(self, first: Any, context: Any, protocol: XdsProtocol) -> _Stream:
-        node = node_of(first.node)
+    async def _admit(self, node: Node) -> None:
+        reason = self._admission.refusal((node.cluster, node.id), len(self._streams), time.monotonic())
+        if reason is not None:
+            await asyncio.sleep(REFUSAL_SECONDS)
+            raise StreamError(Fault.RESOURCE_EXHAUSTED, reason)
+
+    def _open(self, node: Node, context: Any, protocol: XdsProtocol, kind: ResourceType | None) -> _Stream:
         cache = self._scope(node)
         if cache is None:
             raise StreamError(
@@ -139,34 +193,51 @@ class DiscoveryService:
             peer=context.peer(),
             connected_at=time.time(),
             wake=due.set,
+            kind=kind,
+            doubts=self._doubts.of(node),
         )
         return _Stream(context, core, due)
 
 
 async def _read(stream: _Stream) -> None:
     """Feed requests to the core until the client has no more."""
-    budget = RequestBudget(time.monotonic())
-    while (request := await stream.context.read()) is not grpc.aio.EOF:
-        if not stream.core.answers(request):
+    context, core = stream.context, stream.core
+    budget = request_budget(time.monotonic())
+    while (request := await context.read()) is not grpc.aio.EOF:
+        if not core.answers(request):
             delay = budget.spend(time.monotonic())
             if delay > 0:
-                stream.core.proxy.throttled += 1
+                core.proxy.traffic.throttled += 1
                 await asyncio.sleep(delay)
-        stream.core.receive(request)
-        stream.due.set()
+        core.receive(request)
+        if core.due or core.next_timer is not None:
+            stream.due.set()
 
 
 async def _write(stream: _Stream) -> None:
     """Send what is due, whenever something is."""
     while True:
-        await stream.due.wait()
+        await _until_due(stream)
         stream.due.clear()
         if stream.closing:
             raise StreamError(Fault.UNAVAILABLE, "the control plane is shutting down")
-        for response in stream.core.next_responses():
+        for response in stream.core.next_responses(time.monotonic()):
             await stream.context.write(response)
 
 
-def _handler(behavior: Any, request_type: Any) -> Any:
-    """A bidirectional method whose responses are bytes already."""
-    return grpc.stream_stream_rpc_method_handler(behavior, request_deserializer=request_type.FromString)
+async def _until_due(stream: _Stream) -> None:
+    """Wait for a change or a request, or until something has to be renewed."""
+    timer = stream.core.next_timer
+    if timer is None:
+        await stream.due.wait()
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(0.0, timer - time.monotonic())):
+            await stream.due.wait()
+
+
+async def _refuse_fetch(instead: str, request: Any, context: Any) -> None:
+    """Of a unary Fetch method."""
+    await context.abort(
+        grpc.StatusCode.UNIMPLEMENTED, f"resources are served on streams only: use {instead}, or the aggregated service"
+    )

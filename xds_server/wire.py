@@ -40,3 +40,8 @@ def bytes_field(number: int, payload: bytes) -> bytes:
 def text_field(number: int, text: str) -> bytes:
     """Field `number` holding a string; nothing for the empty string, as proto3 leaves defaults out."""
     return bytes_field(number, text.encode()) if text else b""
+
+
+def varint_field(number: int, value: int) -> bytes:
+    """Field `number` holding a non-negative integer; nothing for 0, as proto3 leaves defaults out."""
+    return varint(number << 3) + varint(value) if value else b""

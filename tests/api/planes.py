@@ -15,7 +15,7 @@ from xds_server.envoy.bootstrap import MEDIA_CLUSTER
 from xds_server.media import MediaSettings
 from xds_server.relays.service import RelayStream
 from xds_server.relays.slots import SlotLayout
-from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from xds_server.subscription import Node, StreamCore, XdsProtocol
 
 DOCUMENTS = """
@@ -143,7 +143,7 @@ class XdsPeer:
         self._core.close()
 
     def _answer(self, error: str) -> bool:
-        responses = [discovery_pb2.DeltaDiscoveryResponse.FromString(data) for data in self._core.next_responses()]
+        responses = [discovery_pb2.DeltaDiscoveryResponse.FromString(data) for data in self._core.next_responses(0.0)]
         for response in responses:
             answer = discovery_pb2.DeltaDiscoveryRequest(type_url=response.type_url, response_nonce=response.nonce)
             if error:

@@ -16,7 +16,7 @@ from tests.api.planes import (
 )
 from xds_server.envoy.bootstrap import MEDIA_CLUSTER
 from xds_server.relays.service import RelayStream
-from xds_server.resources import CLUSTER
+from xds_server.resource_types import CLUSTER
 from xds_server.subscription import Node
 
 ROUTE = {

@@ -11,7 +11,8 @@ from mesh.model import Slice
 from rtsp_filter.routing import RouteTableError
 from rtsp_filter.rtsp import URLError
 from tests.api.planes import RTSP_NODE, busy_plane, empty_plane, routed_plane
-from xds_server.resources import ENDPOINT, Resource
+from xds_server.resource_types import ENDPOINT
+from xds_server.resources import Resource
 
 URL = "rtsp://cameras.example:8554/lobby/1?res=hd"
 

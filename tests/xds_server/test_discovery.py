@@ -14,7 +14,8 @@ from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
 from xds_server import discovery
 from xds_server.cache import ResourceCache
 from xds_server.discovery import SERVER_OPTIONS, DiscoveryService
-from xds_server.resources import CLUSTER, ENDPOINT, Resource
+from xds_server.resource_types import CLUSTER, ENDPOINT
+from xds_server.resources import Resource
 from xds_server.subscription import ConnectedProxy, Node, limits
 
 
@@ -179,7 +180,7 @@ async def test_a_client_that_floods_is_slowed_down_and_counted(world: World, mon
     while await call.read() is not grpc.aio.EOF:
         pass
     (proxy,) = world.observer.proxies
-    assert proxy.throttled > 0
+    assert proxy.traffic.throttled > 0
 
 
 async def test_a_client_that_never_reads_costs_only_the_latest_state(world: World) -> None:

@@ -10,11 +10,12 @@ from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
-from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm
+from envoy.service.discovery.v3 import discovery_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, RESOURCE_TYPES, ROUTE, Resource
+from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from xds_server.resources import Failure, FailureCode, Resource
 from xds_server.wire import text_field
 
 with warnings.catch_warnings():
@@ -54,27 +55,49 @@ def test_versions_do_not_depend_on_the_order_in_which_a_map_was_filled() -> None
     assert Resource.of(one).version == Resource.of(two).version
 
 
-def test_an_eds_cluster_is_warmed_by_its_assignment() -> None:
-    plain = cluster_pb2.Cluster(name="x", type=cluster_pb2.Cluster.EDS)
-    assert Resource.of(plain).warms == ("x",)
-    plain.eds_cluster_config.service_name = "service"
-    assert Resource.of(plain).warms == ("service",)
-    assert Resource.of(cluster_pb2.Cluster(name="x", type=cluster_pb2.Cluster.STATIC)).warms == ()
+def test_a_caller_may_name_and_version_a_resource() -> None:
+    resource = Resource.of(cluster_pb2.Cluster(name="x"), name="y", version="7")
+    assert (resource.name, resource.version) == ("y", "7")
 
 
-def test_a_listener_is_warmed_by_its_routes() -> None:
-    manager = hcm.HttpConnectionManager()
-    manager.rds.route_config_name = "routes"
-    listener = listener_pb2.Listener(name="x")
-    listener.filter_chains.add().filters.add(name="http").typed_config.Pack(manager)
-    listener.filter_chains.add().filters.add(name="other").typed_config.Pack(cluster_pb2.Cluster())
-    assert Resource.of(listener).warms == ("routes",)
+def test_an_xdstp_name_is_kept_in_its_one_form() -> None:
+    assert Resource.of(cluster_pb2.Cluster(name="xdstp://a/t/x?b=1&a=2")).name == "xdstp://a/t/x?a=2&b=1"
 
 
-def test_what_others_point_at_comes_before_them() -> None:
-    order = sorted(RESOURCE_TYPES.values(), key=lambda kind: kind.push_order)
-    assert order == [CLUSTER, ENDPOINT, LISTENER, ROUTE]
-    assert [kind.referenced for kind in order] == [True, True, False, False]
+def test_aliases_and_time_to_live_are_content() -> None:
+    plain = Resource.of(cluster_pb2.Cluster(name="x"))
+    versions = {plain.version}
+    versions.add(Resource.of(cluster_pb2.Cluster(name="x"), aliases=("y",)).version)
+    versions.add(Resource.of(cluster_pb2.Cluster(name="x"), ttl=2.5).version)
+    assert len(versions) == 3
+
+
+def test_an_independent_decoder_reads_a_time_to_live() -> None:
+    resource = Resource.of(cluster_pb2.Cluster(name="x"), ttl=2.5)
+    (entry,) = independent.DeltaDiscoveryResponse.parse(
+        b"".join(resource.delta_parts_with_ttl(renewal=False))
+    ).resources
+    assert entry.ttl is not None
+    assert entry.ttl.total_seconds() == 2.5
+    assert entry.resource.value == resource.body
+    (entry,) = independent.DeltaDiscoveryResponse.parse(b"".join(resource.delta_parts_with_ttl(renewal=True))).resources
+    assert (entry.name, entry.version, entry.resource) == ("x", resource.version, None)
+    (wrapped,) = discovery_pb2.DiscoveryResponse.FromString(b"".join(resource.sotw_parts_with_ttl())).resources
+    inside = discovery_pb2.Resource()
+    assert wrapped.Unpack(inside)
+    assert (inside.name, inside.ttl.nanos, inside.resource.value) == ("x", 500_000_000, resource.body)
+
+
+@pytest.mark.parametrize("code", FailureCode)
+def test_a_failure_is_an_error_of_one_resource(code: FailureCode) -> None:
+    failure = Failure(CLUSTER.type_url, "x", code, "why")
+    assert failure.wire_size == sum(map(len, failure.delta_parts()))
+    response = discovery_pb2.DeltaDiscoveryResponse.FromString(b"".join(failure.delta_parts()))
+    (error,) = response.resource_errors
+    assert (error.resource_name.name, error.error_detail.code, error.error_detail.message) == ("x", code.value, "why")
+    assert list(response.removed_resources) == ([] if code.transient else ["x"])
+    (error,) = discovery_pb2.DiscoveryResponse.FromString(b"".join(failure.sotw_parts())).resource_errors
+    assert error.resource_name.name == "x"
 
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=200)

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from xds_server.subscription.base import WILDCARD, Contents, Subscription
-from xds_server.wire import text_field
+from xds_server.resources import Content, Resource
+from xds_server.subscription.base import WILDCARD, Claimed, Contents, InFlight, Subscription, canonical_names
+from xds_server.subscription.interest import once
+from xds_server.wire import bytes_field, text_field
 
 MAX_RESPONSE_BYTES = 2 << 20
 """Resources beyond this wait for the next response: clients refuse messages above 4 MiB unless told otherwise, and a
 smaller one keeps memory and the stream's latency bounded. A single larger resource goes alone."""
+
+
+_ANY_ALIAS = "/"
+"""The end of a name that stands for a route configuration without any of its virtual hosts."""
 
 
 class DeltaSubscription(Subscription):
@@ -22,61 +28,84 @@ class DeltaSubscription(Subscription):
 
     def receive(self, request: Any) -> None:
         """An ACK, a NACK or neither; each may change what is subscribed to."""
-        self._settle_answer(request)
-        for name in request.resource_names_unsubscribe:
-            self._leave(name)
-        if self._begun:
-            self._join(request.resource_names_subscribe)
-        else:
-            self._begin(request)
-
-    def answers(self, request: Any) -> bool:
-        """Is this the answer to the response in flight?"""
-        return self.in_flight is not None and request.response_nonce == self.in_flight.nonce
-
-    def _settle_answer(self, request: Any) -> None:
-        if self.answers(request):
+        if self.answers(request.response_nonce):
             if request.HasField("error_detail"):
                 self._refuse(request.error_detail.message)
             else:
                 self._acknowledge()
+        for name in canonical_names(request.resource_names_unsubscribe):
+            self._leave(name)
+        if self._begun:
+            self._join(canonical_names(request.resource_names_subscribe))
+        else:
+            self._begun = True
+            names = canonical_names(request.resource_names_subscribe)
+            self._begin(names, dict(request.initial_resource_versions.items()))
 
-    def _begin(self, request: Any) -> None:
+    def _begin(self, names: list[str], claims: dict[str, str]) -> None:
         """The first request says what the client has from earlier streams, so that is compared and not forced."""
-        self._begun = True
-        self.versions.update(request.initial_resource_versions)
-        names = list(request.resource_names_subscribe)
-        if WILDCARD in names or (not names and self.kind.legacy_wildcard):
+        if self.kind.by_alias:
+            self._begin_on_demand(names, claims)
+            return
+        wildcard = WILDCARD in names or (not names and self.kind.legacy_wildcard)
+        has_everything = wildcard and self._has_everything(claims)
+        if has_everything:
+            self._interest.add_all()
+            self._report(claims)
+        elif wildcard:
             self._subscribe_all()
-            self._owes_answer = not self.versions
+            self._owes_answer = not claims
         for name in names:
             if name != WILDCARD:
-                self._subscribe(name)
-                self._fresh[name] = None
-                if name not in self.versions:
-                    self._forced.add(name)
-        if not self.wildcard:
-            self._forget([name for name in self.versions if name not in self.names])
+                self._subscribe(name, force=name not in claims)
+        if not has_everything:
+            self._claim(claims)
+        self._doubt_again()
 
-    def _join(self, names: Any) -> None:
+    def _begin_on_demand(self, names: list[str], claims: dict[str, str]) -> None:
+        """Clients ask by alias and state what they have by name. The wildcard that Envoy sends too means nothing.
+
+        Envoy holds a listener back until it hears of its route configuration, whatever that is; so it does at once.
+        """
+        for waiting in self._cache.pointed_at(self.kind.type_url):
+            self._subscribe(waiting, force=True)
+        has = dict(claims)
+        for name, version in claims.items():
+            content = self._cache.get(self.kind.type_url, name)
+            has.update(dict.fromkeys(content.aliases if content else (), version))
+        for name in once((*names, *claims)):
+            if name != WILDCARD:
+                self._subscribe(name, force=name not in has)
+        self._claim(has)
+        self._doubt_again()
+
+    def _has_everything(self, claims: dict[str, str]) -> bool:
+        """The usual case after a reconnect, at a cost that does not depend on Python per resource."""
+        return bool(claims) and not self._cache.held and claims == self._cache.versions(self.kind.type_url)
+
+    def _claim(self, claims: dict[str, str]) -> None:
+        for name, version in claims.items():
+            if self._interest.covers(name):
+                self._now_has(name, Claimed(version))
+                self._fresh[name] = None
+
+    def _join(self, names: list[str]) -> None:
         for name in names:
-            if name == WILDCARD:
-                if self.wildcard:
+            if name != WILDCARD:
+                self._subscribe(name, force=True)
+            elif not self.kind.by_alias:
+                if self._interest.wildcard:
                     self._force(self._cache.resources(self.kind.type_url))
                 self._subscribe_all()
                 self._owes_answer = True
-            else:
-                self._subscribe(name)
-                self._force((name,))
 
     def _leave(self, name: str) -> None:
         if name == WILDCARD:
-            if self.wildcard:
+            if self._interest.wildcard:
                 self._unsubscribe_all()
-        elif name in self.names:
-            self._unsubscribe(name)
-            if self.wildcard:
-                self._force((name,))
+        elif name in self._interest.names:
+            meaning = self._unsubscribe(name)
+            self._force(each for each in meaning if self._interest.covers(each))
 
     def _batch(self, removals: bool) -> Contents | None:
         contents: Contents = {}
@@ -85,22 +114,37 @@ class DeltaSubscription(Subscription):
             name = next(iter(self._updates))
             del self._updates[name]
             self._forced.discard(name)
-            contents[name] = resource = self._cache.get(self.kind.type_url, name)
-            room -= resource.wire_size if resource else len(name)
+            contents[name] = content = self._cache.get(self.kind.type_url, name)
+            room -= content.wire_size if content else len(name)
         if removals and not self._updates:
             contents.update(dict.fromkeys(self._removals))
             self._removals.clear()
         return contents if contents or self._owes_answer else None
 
-    def _encode(self, nonce: str, contents: Contents) -> bytes:
+    def _encode(self, sent: InFlight) -> bytes:
         parts = [
             text_field(1, str(self._cache.revision)),
             text_field(4, self.kind.type_url),
-            text_field(5, nonce),
+            text_field(5, sent.nonce),
         ]
-        for name, resource in contents.items():
-            if resource is None:
-                parts.append(text_field(6, name))
-            else:
-                parts.extend(resource.delta_parts())
+        told: set[str] = set()
+        for name, content in sent.contents.items():
+            if content is None:
+                parts.append(self._removal(name))
+            elif content.name not in told:  # it may have been asked for by several aliases
+                told.add(content.name)
+                parts.extend(self._entry(content, sent.renewal))
         return b"".join(parts)
+
+    def _entry(self, content: Content, renewal: bool) -> tuple[bytes, ...]:
+        if isinstance(content, Resource) and content.ttl is not None and self._knows_ttl:
+            return content.delta_parts_with_ttl(renewal=renewal)
+        return content.delta_parts()
+
+    def _removal(self, name: str) -> bytes:
+        has = self._differs.get(name)
+        if isinstance(has, Resource):
+            return text_field(6, has.name)  # not the alias
+        if self.kind.by_alias and has is None and not name.endswith(_ANY_ALIAS):
+            return bytes_field(2, text_field(3, name) + text_field(4, name))
+        return text_field(6, name)

@@ -1,4 +1,4 @@
-"""How fast one stream may ask.
+"""How fast one stream may ask, and one node may open streams.
 
 ACKs and NACKs come only as fast as we send, so they are free. Everything else draws on a bucket; when it is empty the
 stream is read more slowly, and gRPC's flow control passes that on to the client.
@@ -11,16 +11,58 @@ REQUESTS_PER_SECOND = 200.0
 REQUEST_BURST = 2_000.0
 """Subscription changes at once: what a client sends that subscribes name by name when it starts."""
 
+OPENS_PER_SECOND = 2.0
+"""Streams that one node may open in the long run. A proxy that is refused tries once a second."""
+OPEN_BURST = 30.0
+"""Streams that one node may open at once: one of each type, and the quick first tries after a restart."""
+MAX_STREAMS = 20_000
+"""Streams at once, of all nodes: some 50 KB each, so at most 1 GB."""
+MAX_NODES = 40_000
+"""Nodes whose openings are counted; the one that was heard of longest ago is forgotten first."""
 
-class RequestBudget:
+
+class Bucket:
     """A token bucket. Times are seconds of any monotonic clock."""
 
-    def __init__(self, now: float) -> None:
-        self._tokens = REQUEST_BURST
+    __slots__ = ("_at", "_burst", "_rate", "_tokens")
+
+    def __init__(self, now: float, *, rate: float, burst: float) -> None:
+        self._rate, self._burst = rate, burst
+        self._tokens = burst
         self._at = now
 
     def spend(self, now: float) -> float:
-        """Count one request; returns how many seconds to wait before the next is read."""
-        self._tokens = min(REQUEST_BURST, self._tokens + (now - self._at) * REQUESTS_PER_SECOND) - 1
+        """Count one; returns how many seconds it came too early."""
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate) - 1
         self._at = now
-        return max(0.0, -self._tokens / REQUESTS_PER_SECOND)
+        return max(0.0, -self._tokens / self._rate)
+
+    def refund(self) -> None:
+        """Take back the last one: it was refused."""
+        self._tokens += 1
+
+
+def request_budget(now: float) -> Bucket:
+    """The bucket of one stream's requests: what it gives is the time to wait before the next is read."""
+    return Bucket(now, rate=REQUESTS_PER_SECOND, burst=REQUEST_BURST)
+
+
+class Admission:
+    """Which streams may be opened."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[tuple[str, str], Bucket] = {}
+
+    def refusal(self, node: tuple[str, str], streams: int, now: float) -> str | None:
+        """Why a node (its cluster and id) may not open another stream beside `streams` of all nodes; None: it may."""
+        if streams >= MAX_STREAMS:
+            return f"this server has {MAX_STREAMS} streams, and takes no more: use another"
+        bucket = self._nodes.pop(node, None) or Bucket(now, rate=OPENS_PER_SECOND, burst=OPEN_BURST)
+        self._nodes[node] = bucket
+        if len(self._nodes) > MAX_NODES:
+            del self._nodes[next(iter(self._nodes))]
+        early = bucket.spend(now)
+        if early > 0:
+            bucket.refund()
+            return f"node {node[1]!r} opens streams too often: wait {early:.1f} s, and see why its streams end"
+        return None

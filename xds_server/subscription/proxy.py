@@ -31,6 +31,15 @@ class SyncState(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Locality:
+    """Where a proxy says it runs (envoy.config.core.v3.Locality)."""
+
+    region: str = ""
+    zone: str = ""
+    sub_zone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """Who a proxy says it is (envoy.config.core.v3.Node). `metadata` is JSON-like data of its bootstrap."""
 
@@ -39,6 +48,8 @@ class Node:
     user_agent: str = ""
     user_agent_version: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    locality: Locality = Locality()
+    client_features: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +64,27 @@ class ResourceStatus:
     error: str | None = None
 
 
+@dataclass(slots=True, kw_only=True)
+class Traffic:
+    """What was exchanged. Requests count all that came, ACKs and NACKs too; throttled ones had to wait."""
+
+    requests: int = 0
+    acks: int = 0
+    nacks: int = 0
+    throttled: int = 0
+    responses: int = 0
+    bytes_sent: int = 0
+
+    def add(self, other: Traffic) -> None:
+        """Count in what `other` counted."""
+        self.requests += other.requests
+        self.acks += other.acks
+        self.nacks += other.nacks
+        self.throttled += other.throttled
+        self.responses += other.responses
+        self.bytes_sent += other.bytes_sent
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class ConnectedProxy:
     """One stream of one proxy.
@@ -61,7 +93,7 @@ class ConnectedProxy:
     peer: its address, as gRPC writes it.
     connected_at: seconds since the epoch.
     had_state: its first requests said what it has already, so it is not new.
-    throttled: requests that were made to wait because they came too fast.
+    traffic: what was exchanged on the stream.
     statuses: every resource that the proxy has, was sent or should have, by type and name.
     """
 
@@ -72,7 +104,7 @@ class ConnectedProxy:
     protocol: XdsProtocol
     statuses: Callable[[], list[ResourceStatus]] = field(repr=False)
     had_state: bool = False
-    throttled: int = 0
+    traffic: Traffic = field(default_factory=Traffic)
 
 
 class StreamObserver(Protocol):

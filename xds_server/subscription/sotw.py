@@ -1,23 +1,29 @@
 """State-of-the-world xDS for one resource type on one stream.
 
 A response of a type with `full_state` (LDS, CDS) carries all that the client should have, so a resource it must keep
-is repeated and one it must lose is left out: what the client accepted, with the new contents laid over it. Other
-types carry only the new contents.
+is repeated and one it must lose is left out: what the client has, with the new contents laid over it. Other types
+carry only the new contents.
 
-`version_info` is the sum of the fingerprints of all that the client has once it accepts the response. A client of the
-wildcard that comes back with an equal sum, to this server or another, has equal content, and is sent nothing.
+A renewal of a time to live repeats the whole state: Envoy takes one that leaves bodies out for a state without them.
+
+`version_info` is the sum of the fingerprints of the type as this client has it once it accepts the response. A client
+of the wildcard that comes back with an equal sum, to this server or another, has equal content, and is sent nothing.
 
 Source: https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#basic-protocol-overview
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
-from xds_server.resources import Resource
-from xds_server.subscription.base import WILDCARD, Contents, Subscription
+from xds_server.resources import Content, Failure, Resource
+from xds_server.subscription.base import WILDCARD, Contents, Has, InFlight, Subscription, canonical_names
+from xds_server.subscription.interest import once
 from xds_server.wire import text_field
+
+_BY_NAME = "by-name"
+"""Marks a version of a client that asks by name, so that it is never taken for everything."""
 
 
 class SotwSubscription(Subscription):
@@ -30,74 +36,43 @@ class SotwSubscription(Subscription):
     _known = False
     """The client has accepted a response on this stream, so what it holds of a full-state type is known."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._accepted: dict[str, Resource] = {}
-        self._sum = 0
-
     def receive(self, request: Any) -> None:
         """An ACK, a NACK or a subscription; a request that does not answer the latest response is ignored."""
         if request.response_nonce != self._last_nonce and self._begun:
             return
-        if self.answers(request):
+        if self.answers(request.response_nonce):
             if request.HasField("error_detail"):
                 self._refuse(request.error_detail.message)
             else:
                 self._acknowledge()
-        if not self._begun:
-            self._begun = True
+        first, self._begun = not self._begun, True
+        if first:
             self._claimed = request.version_info
-        self._replace(dict.fromkeys(request.resource_names))
+        self._replace(once(canonical_names(request.resource_names)), first=first)
 
-    def answers(self, request: Any) -> bool:
-        """Is this the answer to the response in flight?"""
-        return self.in_flight is not None and request.response_nonce == self.in_flight.nonce
-
-    def _replace(self, names: dict[str, None]) -> None:
+    def _replace(self, names: dict[str, None], *, first: bool) -> None:
         """The names of the latest request are all that the client wants."""
+        interest = self._interest
         wildcard = WILDCARD in names or (not names and not self._ever_named and self.kind.legacy_wildcard)
         self._ever_named = self._ever_named or bool(names)
         names.pop(WILDCARD, None)
-        added = [name for name in names if name not in self.names]
-        asks_more = bool(added) or (wildcard and not self.wildcard)
-        if wildcard and not self.wildcard:
+        added = [name for name in names if name not in interest.names]
+        if (added or (wildcard and not interest.wildcard)) and self.kind.full_state:
+            self._owes_answer = True
+        if wildcard and not interest.wildcard:
             self._subscribe_all()
-        for name in [name for name in self.names if name not in names]:
+        for name in [name for name in interest.names if name not in names]:
             self._unsubscribe(name)
-        if self.wildcard and not wildcard:
+        if interest.wildcard and not wildcard:
             self._unsubscribe_all()
         for name in added:
-            self._subscribe(name)
-        self._force(added)
-        if asks_more and self.kind.full_state:
-            self._owes_answer = True
-
-    def _forget(self, names: Iterable[str]) -> None:
-        names = tuple(names)
-        super()._forget(names)
-        self._lay(dict.fromkeys(names))
+            self._subscribe(name, force=True)
+        if first:
+            self._doubt_again()
 
     def _accept(self, contents: Contents) -> None:
         super()._accept(contents)
-        self._lay(contents)
         self._known = True
-
-    def _lay(self, contents: Contents) -> None:
-        """Put new contents over what the client has accepted."""
-        self._sum = self._sum_with(contents)
-        for name, resource in contents.items():
-            if resource is None:
-                self._accepted.pop(name, None)
-            else:
-                self._accepted[name] = resource
-
-    def _sum_with(self, contents: Contents) -> int:
-        """The sum of fingerprints once `contents` is accepted."""
-        total = self._sum
-        for name, resource in contents.items():
-            replaced = self._accepted.get(name)
-            total += (resource.fingerprint if resource else 0) - (replaced.fingerprint if replaced else 0)
-        return total
 
     def _look(self) -> None:
         if self._claimed:
@@ -113,17 +88,21 @@ class SotwSubscription(Subscription):
         Only a client of the wildcard can: one that asks by name may have let go of a name since, and a request does
         not tell.
         """
-        wanted = self._cache.resources(self.kind.type_url)
-        everything = self.wildcard and not self.names
-        if everything and self._claimed == _version_info(sum(r.fingerprint for r in wanted.values())):
-            self._accept(dict(wanted))
-            self._report({name: resource.version for name, resource in wanted.items()})
+        everything = self._wants_everything() and not self.doubts
+        if everything and self._claimed == _version_info(self._cache.fingerprint(self.kind.type_url)):
+            self._differs.clear()
+            self._known = True
+            self._report(dict(self._cache.versions(self.kind.type_url)))
             for waiting in (self._fresh, self._updates, self._removals, self._forced):
                 waiting.clear()
             self._owes_answer = False
             self._claimed = ""
         elif not everything or not self._cache.held:
             self._claimed = ""
+
+    def _wants_everything(self) -> bool:
+        """Is the wildcard all that the client asks for?"""
+        return self._interest.wildcard and not self._interest.names
 
     def _batch(self, removals: bool) -> Contents | None:
         contents = self._current(self._updates)
@@ -135,7 +114,7 @@ class SotwSubscription(Subscription):
                 self._removals.clear()
             return contents if contents or self._owes_answer else None
         self._drop_removed()
-        contents = {name: resource for name, resource in contents.items() if resource is not None}
+        contents = {name: content for name, content in contents.items() if content is not None}
         return contents or None
 
     def _drop_removed(self) -> None:
@@ -145,18 +124,48 @@ class SotwSubscription(Subscription):
         self._report(dict.fromkeys(gone))
         self._removals.clear()
 
-    def _encode(self, nonce: str, contents: Contents) -> bytes:
-        self._last_nonce = nonce
-        sent = {**self._accepted, **contents} if self.kind.full_state else contents
+    def _encode(self, sent: InFlight) -> bytes:
+        self._last_nonce = sent.nonce
         parts = [
-            text_field(1, _version_info(self._sum_with(contents))),
+            text_field(1, self._version_with(sent.contents)),
             text_field(4, self.kind.type_url),
-            text_field(5, nonce),
+            text_field(5, sent.nonce),
         ]
-        for resource in sent.values():
-            if resource is not None:
-                parts.extend(resource.sotw_parts())
+        full = self.kind.full_state
+        told: set[str] = set()
+        for content in self._state_with(sent.contents) if full else sent.contents.values():
+            if content is not None and content.name not in told:
+                told.add(content.name)
+                parts.extend(self._entry(content))
         return b"".join(parts)
+
+    def _state_with(self, contents: Contents) -> Iterator[Content]:
+        """All that the client will have once it accepts `contents`; failures are told only once."""
+        for name in once(self._interest.wanted()) | dict.fromkeys(self._differs):
+            content = contents[name] if name in contents else self._has(name)
+            if isinstance(content, Resource) or (isinstance(content, Failure) and name in contents):
+                yield content
+
+    def _version_with(self, contents: Contents) -> str:
+        total = self._cache.fingerprint(self.kind.type_url)
+        for name, has in self._differs.items():
+            if name not in contents:
+                total += _fingerprint(has) - _fingerprint(self._cache.get(self.kind.type_url, name))
+        return _version_info(total) if self._wants_everything() else f"{_version_info(total)}-{_BY_NAME}"
+
+    @property
+    def _knows_ttl(self) -> bool:
+        """Envoy (1.36 to 1.40) crashes when a time to live of other types ends in the state of the world."""
+        return self._journal.knows_ttl and self.kind.full_state
+
+    def _entry(self, content: Content) -> tuple[bytes, ...]:
+        if isinstance(content, Resource) and content.ttl is not None and self._knows_ttl:
+            return content.sotw_parts_with_ttl()
+        return content.sotw_parts()
+
+
+def _fingerprint(has: Has) -> int:
+    return has.fingerprint if isinstance(has, Resource) else 0
 
 
 def _version_info(total: int) -> str:

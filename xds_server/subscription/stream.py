@@ -11,18 +11,19 @@ endpoints have arrived, so a changed cluster's endpoints are sent right behind i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any
 
 from google.protobuf import json_format
 
 from xds_server.cache import ResourceCache
-from xds_server.resources import resource_type
-from xds_server.subscription.base import Contents, Journal
+from xds_server.resource_types import ResourceType, resource_type
+from xds_server.subscription.base import Journal
 from xds_server.subscription.delta import DeltaSubscription
 from xds_server.subscription.proxy import (
     ConnectedProxy,
+    Locality,
     Node,
     ResourceStatus,
     StreamObserver,
@@ -37,7 +38,18 @@ MAX_NAMES = 150_000
 has two listeners, two clusters and two assignments, and names the assignments besides; all UDP ports make 16,384 slots.
 A name costs some 200 bytes, so the worst client costs 30 MB."""
 
-_SUBSCRIPTIONS = {XdsProtocol.DELTA: DeltaSubscription, XdsProtocol.SOTW: SotwSubscription}
+Doubts = Mapping[str, Iterable[str]]
+_NO_DOUBTS: Doubts = {}
+_TTL_FEATURES = {
+    XdsProtocol.DELTA: frozenset({"xds.config.supports-resource-ttl"}),
+    XdsProtocol.SOTW: frozenset({"xds.config.supports-resource-ttl", "xds.config.resource-in-sotw"}),
+}
+"""What a client must say of itself before it is sent a time to live: Envoy says neither unless told to."""
+
+_SUBSCRIPTIONS: dict[XdsProtocol, type[DeltaSubscription] | type[SotwSubscription]] = {
+    XdsProtocol.DELTA: DeltaSubscription,
+    XdsProtocol.SOTW: SotwSubscription,
+}
 Subscribed = DeltaSubscription | SotwSubscription
 
 
@@ -62,6 +74,7 @@ class StreamError(Exception):
 def node_of(message: Any) -> Node:
     """The node as a request's first message states it."""
     version = message.user_agent_version
+    locality = message.locality
     if not version and message.HasField("user_agent_build_version"):
         number = message.user_agent_build_version.version
         version = f"{number.major_number}.{number.minor_number}.{number.patch}"
@@ -71,11 +84,18 @@ def node_of(message: Any) -> Node:
         user_agent=message.user_agent_name,
         user_agent_version=version,
         metadata=json_format.MessageToDict(message.metadata),
+        locality=Locality(region=locality.region, zone=locality.zone, sub_zone=locality.sub_zone),
+        client_features=frozenset(message.client_features),
     )
 
 
 class StreamCore:
-    """One stream's state. `wake` is called when `next_responses` may have something new."""
+    """One stream's state. `wake` is called when `next_responses` may have something new.
+
+    kind: the one type of a stream of a per-type service, which its requests need not name; None on the aggregated one.
+    doubts: names that the same node, on streams before, was sent in responses that it refused as a whole; by type.
+    Times are monotonic seconds, `connected_at` is for people.
+    """
 
     def __init__(
         self,
@@ -88,6 +108,8 @@ class StreamCore:
         peer: str,
         connected_at: float,
         wake: Callable[[], None],
+        kind: ResourceType | None = None,
+        doubts: Doubts = _NO_DOUBTS,
     ) -> None:
         self.proxy = ConnectedProxy(
             id=stream_id,
@@ -100,7 +122,9 @@ class StreamCore:
         self._cache = cache
         self._observer = observer
         self._wake = wake
-        self._journal = Journal(wake, stream_id)
+        self._kind = kind
+        self._doubts = doubts
+        self._journal = Journal(wake, stream_id, knows_ttl=_TTL_FEATURES[protocol] <= node.client_features)
         self._subscriptions: dict[str, Subscribed] = {}
         self._announced = False
         cache.on_release(wake)
@@ -110,8 +134,8 @@ class StreamCore:
 
         Raises StreamError when the stream must end.
         """
-        self._check(request)
-        subscription = self._subscription(request.type_url)
+        subscription = self._subscription(self._type_of(request))
+        self._count(request, subscription)
         subscription.receive(request)
         if sum(each.size for each in self._subscriptions.values()) > MAX_NAMES:
             raise StreamError(Fault.RESOURCE_EXHAUSTED, f"more than {MAX_NAMES} resource names on one stream")
@@ -120,17 +144,40 @@ class StreamCore:
 
     def answers(self, request: Any) -> bool:
         """Does this request answer a response in flight? Such requests come only as fast as we send."""
-        subscription = self._subscriptions.get(request.type_url)
-        return subscription is not None and subscription.answers(request)
+        type_url = request.type_url or (self._kind.type_url if self._kind else "")
+        subscription = self._subscriptions.get(type_url)
+        return subscription is not None and subscription.answers(request.response_nonce)
 
-    def next_responses(self) -> list[bytes]:
+    @property
+    def due(self) -> bool:
+        """May `next_responses` have something, whatever the time?"""
+        return any(each.due for each in self._subscriptions.values())
+
+    @property
+    def next_timer(self) -> float | None:
+        """When `next_responses` has something at the latest."""
+        times = (each.renews_at for each in self._subscriptions.values())
+        return min((at for at in times if at is not None), default=None)
+
+    def next_responses(self, now: float) -> list[bytes]:
         """Every response that may go out now, in order; each type has at most one in flight."""
-        responses = [r for each in list(self._subscriptions.values()) for r in self._next(each, removals=False)]
-        if self._may_remove():
-            referenced = [each for each in self._subscriptions.values() if each.kind.referenced]
-            responses += [r for each in referenced for r in self._next(each, removals=True)]
+        responses: list[bytes] = []
+        in_order = tuple(self._subscriptions.values())
+        referenced = [each for each in in_order if each.kind.referenced]
+        for each in referenced:
+            self._next(each, responses, now, removals=False)
+        if not any(each.behind for each in referenced):
+            for each in in_order[len(referenced) :]:
+                self._next(each, responses, now, removals=True)
+        if all(each.idle for each in in_order[len(referenced) :]):
+            for each in referenced:
+                self._next(each, responses, now, removals=True)
         self._tell()
         return responses
+
+    def doubts(self) -> dict[str, tuple[str, ...]]:
+        """What the node may have without having acknowledged it, for its next stream; by type."""
+        return {type_url: each.left_behind() for type_url, each in self._subscriptions.items()}
 
     def close(self) -> None:
         """The stream is gone."""
@@ -140,46 +187,57 @@ class StreamCore:
         if self._announced:
             self._observer.proxy_disconnected(self.proxy)
 
-    def _check(self, request: Any) -> None:
-        if not request.type_url:
+    def _type_of(self, request: Any) -> str:
+        """The type that a request is about, once it is known to be one that this stream may ask."""
+        type_url: str = request.type_url or (self._kind.type_url if self._kind else "")
+        if not type_url:
             raise StreamError(Fault.INVALID_ARGUMENT, "a request on an aggregated stream needs a type_url")
+        if self._kind and type_url != self._kind.type_url:
+            raise StreamError(
+                Fault.INVALID_ARGUMENT, f"this service has resources of type {self._kind.type_url} only, not {type_url}"
+            )
         if request.node.id and request.node.id != self.proxy.node.id:
             raise StreamError(
                 Fault.INVALID_ARGUMENT,
                 f"node id changed from {self.proxy.node.id!r} to {request.node.id!r} within one stream",
             )
-        if request.type_url not in self._subscriptions and len(self._subscriptions) >= MAX_TYPES:
+        if type_url not in self._subscriptions and len(self._subscriptions) >= MAX_TYPES:
             raise StreamError(Fault.RESOURCE_EXHAUSTED, f"more than {MAX_TYPES} resource types on one stream")
+        return type_url
 
     def _subscription(self, type_url: str) -> Subscribed:
         found = self._subscriptions.get(type_url)
         if found is None:
-            made = _SUBSCRIPTIONS[self.proxy.protocol](resource_type(type_url), self._cache, self._journal)
-            self._subscriptions[type_url] = found = made
+            make = _SUBSCRIPTIONS[self.proxy.protocol]
+            found = make(resource_type(type_url), self._cache, self._journal, self._doubts.get(type_url, ()))
+            self._subscriptions[type_url] = found
+            # Types that others point at have the lowest numbers, so they stand in front of all others.
             in_order = sorted(self._subscriptions.items(), key=lambda item: item[1].kind.push_order)
             self._subscriptions = dict(in_order)
         return found
 
-    def _next(self, subscription: Subscribed, *, removals: bool) -> list[bytes]:
-        kind = subscription.kind
-        if not kind.referenced:
-            if any(each.kind.referenced and each.behind for each in self._subscriptions.values()):
-                return []
-            removals = True
-        response = subscription.next_response(removals=removals)
+    def _next(self, subscription: Subscribed, responses: list[bytes], now: float, *, removals: bool) -> None:
+        response = subscription.next_response(now, removals=removals)
         if response is None:
-            return []
+            return
         payload, contents = response
-        self._warm(kind.warms, contents)
-        return [payload]
+        responses.append(payload)
+        self.proxy.traffic.responses += 1
+        self.proxy.traffic.bytes_sent += len(payload)
+        for content in contents.values():
+            for type_url, name in content.references if content else ():
+                waiting = self._subscriptions.get(type_url)
+                if waiting is not None and waiting.kind.repeated:
+                    waiting.repeat(name)
 
-    def _warm(self, type_url: str | None, contents: Contents) -> None:
-        waiting = self._subscriptions.get(type_url or "")
-        if waiting is not None:
-            waiting.warm(name for resource in contents.values() if resource for name in resource.warms)
-
-    def _may_remove(self) -> bool:
-        return all(each.idle for each in self._subscriptions.values() if not each.kind.referenced)
+    def _count(self, request: Any, subscription: Subscribed) -> None:
+        traffic = self.proxy.traffic
+        traffic.requests += 1
+        if subscription.answers(request.response_nonce):
+            if request.HasField("error_detail"):
+                traffic.nacks += 1
+            else:
+                traffic.acks += 1
 
     def _announce(self, request: Any) -> None:
         if self.proxy.protocol is XdsProtocol.DELTA:
@@ -193,12 +251,14 @@ class StreamCore:
     def _tell(self) -> None:
         """Tell the observer; it may update the cache, which wakes this stream again."""
         journal = self._journal
-        acknowledged, journal.acknowledged = journal.acknowledged, []
-        rejected, journal.rejected = journal.rejected, []
-        for type_url, versions in acknowledged:
-            self._observer.resources_acknowledged(self.proxy, type_url, versions)
-        for type_url, name, message in rejected:
-            self._observer.resources_rejected(self.proxy, type_url, (name,), message)
+        if journal.acknowledged:
+            acknowledged, journal.acknowledged = journal.acknowledged, []
+            for type_url, versions in acknowledged:
+                self._observer.resources_acknowledged(self.proxy, type_url, versions)
+        if journal.rejected:
+            rejected, journal.rejected = journal.rejected, []
+            for type_url, name, message in rejected:
+                self._observer.resources_rejected(self.proxy, type_url, (name,), message)
 
     def _statuses(self) -> list[ResourceStatus]:
         return [status for each in self._subscriptions.values() for status in each.statuses()]

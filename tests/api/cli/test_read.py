@@ -20,7 +20,7 @@ from api.cli import make_app
 from api.cli.output import table
 from api.cli.tables import PROXIES, RELAYS, RESOURCES, ROUTES, SESSIONS
 from tests.api.planes import RTSP_NODE, XdsPeer, busy_plane, empty_plane, routed_plane
-from xds_server.resources import ROUTE
+from xds_server.resource_types import ROUTE
 from xds_server.subscription import Node
 
 EXPLAINED = "rtsp://cameras.example/lobby"

@@ -84,7 +84,7 @@ class Pair:
             for request in pending:
                 self.server.receive(request)
             pending = []
-            for payload in self.server.next_responses():
+            for payload in self.server.next_responses(0.0):
                 answer = discovery_pb2.DeltaDiscoveryResponse.FromString(payload)
                 self.sent += len(answer.resources)
                 pending += self.client.receive(answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -13,15 +14,19 @@ from envoy.config.route.v3 import route_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
 from xds_server.cache import ResourceCache
-from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, Resource, ResourceType
+from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER, ResourceType
+from xds_server.resources import Resource
 from xds_server.subscription import ConnectedProxy, Node, ResourceStatus, StreamCore, XdsProtocol
 
 
-def make(kind: ResourceType, name: str, content: int = 0) -> Resource:
-    """A resource of any of the four types; `content` tells its versions apart."""
+def make(kind: ResourceType, name: str, content: int = 0, *, eds: bool = False) -> Resource:
+    """A resource of any of the four types; `content` tells its versions apart. `eds`: a cluster whose endpoints are."""
     if kind is CLUSTER:
-        message = cluster_pb2.Cluster(name=name, type=cluster_pb2.Cluster.EDS)
+        message = cluster_pb2.Cluster(name=name)
         message.connect_timeout.seconds = content
+        if eds:
+            message.type = cluster_pb2.Cluster.EDS
+            message.eds_cluster_config.eds_config.ads.SetInParent()
     elif kind is ENDPOINT:
         message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
         message.policy.overprovisioning_factor.value = content
@@ -34,12 +39,24 @@ def make(kind: ResourceType, name: str, content: int = 0) -> Resource:
     return Resource.of(message)
 
 
+NODE = Node(id="node", cluster="cluster")
+
+
 class Stream:
     """A stream core with a client's hands on it, and everything that the observer was told."""
 
-    def __init__(self, protocol: XdsProtocol, cache: ResourceCache, stream_id: str = "s") -> None:
+    def __init__(
+        self,
+        protocol: XdsProtocol,
+        cache: ResourceCache,
+        stream_id: str = "s",
+        node: Node = NODE,
+        kind: ResourceType | None = None,
+        doubts: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
         self.cache = cache
         self.wakes = 0
+        self.now = 0.0
         self.connected: list[ConnectedProxy] = []
         self.disconnected: list[ConnectedProxy] = []
         self.acknowledged: dict[tuple[str, str], str | None] = {}
@@ -49,7 +66,9 @@ class Stream:
             cache=cache,
             observer=self,
             protocol=protocol,
-            node=Node(id="node", cluster="cluster"),
+            node=node,
+            kind=kind,
+            doubts=doubts,
             peer="peer",
             connected_at=0.0,
             wake=self._wake,
@@ -81,8 +100,8 @@ class Stream:
 
 
 class DeltaStream(Stream):
-    def __init__(self, cache: ResourceCache, stream_id: str = "s") -> None:
-        super().__init__(XdsProtocol.DELTA, cache, stream_id)
+    def __init__(self, cache: ResourceCache, stream_id: str = "s", **how: Any) -> None:
+        super().__init__(XdsProtocol.DELTA, cache, stream_id, **how)
 
     def ask(
         self,
@@ -106,7 +125,7 @@ class DeltaStream(Stream):
         return self.read()
 
     def read(self) -> list[Any]:
-        return [discovery_pb2.DeltaDiscoveryResponse.FromString(r) for r in self.core.next_responses()]
+        return [discovery_pb2.DeltaDiscoveryResponse.FromString(r) for r in self.core.next_responses(self.now)]
 
     def ack(self, kind: ResourceType, response: Any, *names: str, drop: Sequence[str] = ()) -> list[Any]:
         return self.ask(kind, *names, drop=drop, nonce=response.nonce)
@@ -120,8 +139,8 @@ class DeltaStream(Stream):
 
 
 class SotwStream(Stream):
-    def __init__(self, cache: ResourceCache, stream_id: str = "s") -> None:
-        super().__init__(XdsProtocol.SOTW, cache, stream_id)
+    def __init__(self, cache: ResourceCache, stream_id: str = "s", **how: Any) -> None:
+        super().__init__(XdsProtocol.SOTW, cache, stream_id, **how)
 
     def ask(
         self, kind: ResourceType, *names: str, version: str = "", nonce: str = "", error: str | None = None
@@ -135,7 +154,7 @@ class SotwStream(Stream):
         return self.read()
 
     def read(self) -> list[Any]:
-        return [discovery_pb2.DiscoveryResponse.FromString(r) for r in self.core.next_responses()]
+        return [discovery_pb2.DiscoveryResponse.FromString(r) for r in self.core.next_responses(self.now)]
 
     def ack(self, kind: ResourceType, response: Any, *names: str) -> list[Any]:
         return self.ask(kind, *names, version=response.version_info, nonce=response.nonce)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from xds_server.cache import ResourceCache
-from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from xds_server.subscription import SyncState
 from xds_server.subscription import delta as delta_module
 

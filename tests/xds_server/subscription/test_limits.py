@@ -1,27 +1,36 @@
-"""The request budget."""
+"""Budgets of requests and of streams."""
 
 from __future__ import annotations
 
+import pytest
 from envoy.service.discovery.v3 import discovery_pb2
 
 from xds_server.compile.slots import slot_names
 from xds_server.discovery import MAX_REQUEST_BYTES
 from xds_server.media import MediaPlane, MediaSettings
 from xds_server.relays.slots import SlotLayout
-from xds_server.resources import CLUSTER, ENDPOINT, LISTENER
-from xds_server.subscription.limits import REQUEST_BURST, REQUESTS_PER_SECOND, RequestBudget
+from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER
+from xds_server.subscription import limits
+from xds_server.subscription.limits import (
+    OPEN_BURST,
+    OPENS_PER_SECOND,
+    REQUEST_BURST,
+    REQUESTS_PER_SECOND,
+    Admission,
+    request_budget,
+)
 from xds_server.subscription.stream import MAX_NAMES
 
 
 def test_a_burst_passes_and_then_requests_are_paced() -> None:
-    budget = RequestBudget(0.0)
+    budget = request_budget(0.0)
     assert {budget.spend(0.0) for _ in range(int(REQUEST_BURST))} == {0.0}
     delays = [budget.spend(0.0) for _ in range(3)]
     assert delays == [1 / REQUESTS_PER_SECOND, 2 / REQUESTS_PER_SECOND, 3 / REQUESTS_PER_SECOND]
 
 
 def test_a_slow_client_never_waits_and_idle_time_is_not_saved_up() -> None:
-    budget = RequestBudget(0.0)
+    budget = request_budget(0.0)
     assert all(budget.spend(now / REQUESTS_PER_SECOND) == 0.0 for now in range(10_000))
     budget.spend(1e9)
     assert sum(budget.spend(1e9) == 0.0 for _ in range(3 * int(REQUEST_BURST))) == int(REQUEST_BURST) - 1
@@ -46,3 +55,22 @@ def test_a_media_proxy_may_have_the_slots_of_all_udp_ports_and_state_them_when_i
         initial_resource_versions=dict.fromkeys(names, version),
     )
     assert request.ByteSize() < MAX_REQUEST_BYTES
+
+
+def test_a_node_may_open_a_burst_of_streams_and_then_two_a_second() -> None:
+    admission = Admission()
+    opened = [admission.refusal(("c", "n"), 0, 0.0) for _ in range(int(OPEN_BURST) + 2)]
+    assert opened[: int(OPEN_BURST)] == [None] * int(OPEN_BURST)
+    assert all(reason is not None and "'n' opens streams too often: wait 0.5 s" in reason for reason in opened[-2:])
+    assert admission.refusal(("c", "n"), 0, 1 / OPENS_PER_SECOND) is None
+    assert admission.refusal(("c", "other"), 0, 0.0) is None
+
+
+def test_streams_and_remembered_nodes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    admission = Admission()
+    assert "takes no more" in (admission.refusal(("c", "n"), limits.MAX_STREAMS, 0.0) or "")
+    monkeypatch.setattr(limits, "MAX_NODES", 1)
+    while admission.refusal(("c", "a"), 0, 0.0) is None:
+        pass
+    assert admission.refusal(("c", "b"), 0, 0.0) is None
+    assert admission.refusal(("c", "a"), 0, 0.0) is None

@@ -11,19 +11,23 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from envoy.service.discovery.v3 import discovery_pb2
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from xds_server.cache import ResourceCache
-from xds_server.resources import CLUSTER, ENDPOINT, Resource, ResourceType
-from xds_server.subscription import Node, StreamCore, XdsProtocol
+from xds_server.cache import DanglingReferences, ResourceCache
+from xds_server.resource_types import CLUSTER, ENDPOINT, ResourceType
+from xds_server.resources import Resource
+from xds_server.subscription import Doubts, Node, StreamCore, XdsProtocol
 
 NAMES = ["a", "b", "c", "d"]
 KINDS = [CLUSTER, ENDPOINT]
 BAD = "bad"
 """Clients refuse resources of this version."""
+
+NODE = Node(id="n", cluster="c")
 
 names = st.sampled_from(NAMES)
 kinds = st.sampled_from(KINDS)
@@ -31,13 +35,18 @@ versions = st.sampled_from(["1", "2", "3", BAD])
 
 
 class Client:
-    """What both model clients share: a connection, and per type what was asked for and what is held."""
+    """What both model clients share: a connection, and per type what was asked for and what is held.
+
+    Like Envoy they apply the good part of a response that they refuse, and do not state it when they reconnect.
+    """
 
     def __init__(self, cache: ResourceCache) -> None:
         self.cache = cache
         self.names: dict[ResourceType, set[str]] = {kind: set() for kind in KINDS}
         self.wildcard: dict[ResourceType, bool] = dict.fromkeys(KINDS, False)
         self.has: dict[ResourceType, dict[str, str]] = {kind: {} for kind in KINDS}
+        self.stated: dict[ResourceType, dict[str, str]] = {kind: {} for kind in KINDS}
+        self.doubts = Doubts()
         self.streams = 0
         self.core: StreamCore | None = None
 
@@ -46,6 +55,7 @@ class Client:
     def connect(self) -> None:
         if self.core is not None:
             self.core.close()
+            self.doubts.remember(NODE, self.core.doubts())
         self.streams += 1
         self.woken = False
         self.inbox: deque[bytes] = deque()
@@ -54,7 +64,8 @@ class Client:
             cache=self.cache,
             observer=self,
             protocol=self.protocol,
-            node=Node(id="n", cluster="c"),
+            node=NODE,
+            doubts=self.doubts.of(NODE),
             peer="",
             connected_at=0.0,
             wake=self.wake,
@@ -77,7 +88,7 @@ class Client:
         assert self.core is not None
         while self.woken:
             self.woken = False
-            self.inbox.extend(self.core.next_responses())
+            self.inbox.extend(self.core.next_responses(0.0))
 
     def proxy_connected(self, proxy: Any) -> None: ...
     def proxy_disconnected(self, proxy: Any) -> None: ...
@@ -95,6 +106,7 @@ class DeltaClient(Client):
     def __init__(self, cache: ResourceCache) -> None:
         super().__init__(cache)
         self.reasons: dict[ResourceType, dict[str, int]] = {kind: {} for kind in KINDS}
+        self.refused: dict[ResourceType, set[str]] = {kind: set() for kind in KINDS}
 
     def expect(self, kind: ResourceType, names: Iterable[str]) -> None:
         """These may come although they are held: once with what is under way already, and once for the reason."""
@@ -104,7 +116,7 @@ class DeltaClient(Client):
         self.connect()
         for kind in KINDS:
             request = discovery_pb2.DeltaDiscoveryRequest(
-                type_url=kind.type_url, initial_resource_versions=self.has[kind]
+                type_url=kind.type_url, initial_resource_versions=self.stated[kind]
             )
             request.resource_names_subscribe.extend(sorted(self.names[kind]))
             if self.wildcard[kind]:
@@ -112,6 +124,7 @@ class DeltaClient(Client):
             elif kind.legacy_wildcard and not self.names[kind]:
                 self.wildcard[kind] = True
             self.reasons[kind] = {}
+            self.expect(kind, self.refused[kind])
             self.send(request)
 
     def subscribe(self, kind: ResourceType, name: str) -> None:
@@ -125,6 +138,7 @@ class DeltaClient(Client):
         self.names[kind].discard(name)
         if not self.wildcard[kind]:
             self.has[kind].pop(name, None)
+            self.stated[kind].pop(name, None)
         self.send(discovery_pb2.DeltaDiscoveryRequest(type_url=kind.type_url, resource_names_unsubscribe=[name]))
 
     def set_wildcard(self, kind: ResourceType, wildcard: bool) -> None:
@@ -135,7 +149,8 @@ class DeltaClient(Client):
             request.resource_names_subscribe.append("*")
         else:
             request.resource_names_unsubscribe.append("*")
-            self.has[kind] = {n: v for n, v in self.has[kind].items() if n in self.names[kind]}
+            for held in (self.has, self.stated):
+                held[kind] = {n: v for n, v in held[kind].items() if n in self.names[kind]}
         self.wildcard[kind] = wildcard
         self.send(request)
 
@@ -153,11 +168,16 @@ class DeltaClient(Client):
         assert len(received) == len(response.resources)
         assert not set(received) & set(response.removed_resources)
         answer = discovery_pb2.DeltaDiscoveryRequest(type_url=kind.type_url, response_nonce=response.nonce)
+        removed = list(response.removed_resources)
         if BAD in received.values():
             answer.error_detail.message = "refused"
             self.expect(kind, received)
+            self.refused[kind].update(received)
+            self.has[kind].update({n: v for n, v in received.items() if v != BAD and self.covers(kind, n)})
+            for name in removed:
+                self.has[kind].pop(name, None)
         else:
-            self.apply(kind, received, list(response.removed_resources))
+            self.apply(kind, received, removed)
         if kind is CLUSTER:
             self.expect(ENDPOINT, received)
         self.send(answer)
@@ -169,9 +189,10 @@ class DeltaClient(Client):
                 reasons = self.reasons[kind].get(name, 0)
                 assert has.get(name) != version or reasons, f"{name} again for no reason"
                 self.reasons[kind][name] = max(0, reasons - 1)
-                has[name] = version
+                has[name] = self.stated[kind][name] = version
         for name in removed:
             has.pop(name, None)
+            self.stated[kind].pop(name, None)
 
 
 class SotwClient(Client):
@@ -191,8 +212,10 @@ class SotwClient(Client):
         wanted = sorted(self.names[kind]) + ["*"] * self.wildcard[kind]
         if not wanted and kind.legacy_wildcard and not self.named[kind]:
             self.wildcard[kind] = True
-        self.named[kind] = self.named[kind] or bool(wanted)
-        self.has[kind] = {n: v for n, v in self.has[kind].items() if self.covers(kind, n)}
+        heard = not self.is_stale(kind)
+        self.named[kind] = self.named[kind] or (bool(wanted) and heard)
+        if heard:
+            self.has[kind] = {n: v for n, v in self.has[kind].items() if self.covers(kind, n)}
         request = discovery_pb2.DiscoveryRequest(
             type_url=kind.type_url,
             resource_names=wanted,
@@ -202,6 +225,12 @@ class SotwClient(Client):
         if error:
             request.error_detail.message = error
         self.send(request)
+
+    def is_stale(self, kind: ResourceType) -> bool:
+        """Is a response on its way? Then the server ignores what is asked now, so a client keeps what it lets go of."""
+        self.pump()
+        responses = (discovery_pb2.DiscoveryResponse.FromString(each) for each in self.inbox)
+        return any(response.type_url == kind.type_url for response in responses)
 
     def subscribe(self, kind: ResourceType, name: str) -> None:
         self.names[kind].add(name)
@@ -232,6 +261,9 @@ class SotwClient(Client):
         received = dict(entry.value.decode().split("=") for entry in response.resources)
         assert len(received) == len(response.resources)
         if BAD in received.values():
+            good = {n: v for n, v in received.items() if v != BAD and self.covers(kind, n)}
+            kept = {n: v for n, v in self.has[kind].items() if n in received or not kind.full_state}
+            self.has[kind] = {**kept, **good}
             self.request(kind, error="refused")
             return
         self.version[kind] = response.version_info if self.wildcard[kind] else ""
@@ -252,16 +284,19 @@ class Walk(RuleBasedStateMachine):
 
     @rule(kind=kinds, changes=st.dictionaries(names, versions, min_size=1))
     def put(self, kind: ResourceType, changes: dict[str, str]) -> None:
-        self.cache.update(
-            upsert=[
-                Resource(kind.type_url, name, version, f"{name}={version}".encode(), warms=_warms(kind, name))
-                for name, version in changes.items()
-            ]
-        )
+        upsert = [make(kind, name, version) for name, version in changes.items()]
+        if kind is CLUSTER:
+            lacking = [name for name in changes if self.cache.get(ENDPOINT.type_url, name) is None]
+            upsert += [make(ENDPOINT, name, "1") for name in lacking]
+        self.cache.update(upsert=upsert)
 
     @rule(kind=kinds, name=names)
     def remove(self, kind: ResourceType, name: str) -> None:
-        self.cache.update(remove=[(kind.type_url, name)])
+        if kind is ENDPOINT and self.cache.get(CLUSTER.type_url, name) is not None:
+            with pytest.raises(DanglingReferences):
+                self.cache.update(remove=[(kind.type_url, name)])
+        else:
+            self.cache.update(remove=[(kind.type_url, name)])
 
     @rule(kind=kinds, name=names)
     def subscribe(self, kind: ResourceType, name: str) -> None:
@@ -323,8 +358,9 @@ class Walk(RuleBasedStateMachine):
             self.settle()
 
 
-def _warms(kind: ResourceType, name: str) -> tuple[str, ...]:
-    return (name,) if kind is CLUSTER else ()
+def make(kind: ResourceType, name: str, version: str) -> Resource:
+    references = ((ENDPOINT.type_url, name),) if kind is CLUSTER else ()
+    return Resource(kind.type_url, name, version, f"{name}={version}".encode(), references=references)
 
 
 class SotwWalk(Walk):

@@ -11,7 +11,7 @@ from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
 
 from xds_server.cache import ResourceCache
-from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from xds_server.subscription import SyncState
 
 FULL_STATE = [LISTENER, CLUSTER]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from envoy.service.discovery.v3 import discovery_pb2
 
-from xds_server.resources import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource, resource_type
+from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER, ROUTE, resource_type
+from xds_server.resources import Resource
 from xds_server.subscription import Fault, StreamError, stream
 
 ALL = [LISTENER, ROUTE, ENDPOINT, CLUSTER]
@@ -21,7 +22,7 @@ def any_stream(request: pytest.FixtureRequest, delta: Any, sotw: Any) -> Any:
 
 def subscribe_all(client: Any, resource: Any, *names: str) -> None:
     """A client that holds these names of every type."""
-    client.put(*(resource(kind, name) for kind in ALL for name in names))
+    client.put(*(resource(kind, name, eds=True) for kind in ALL for name in names))
     for kind in ALL:
         responses = client.ask(kind, *names)
         while responses:
@@ -35,32 +36,32 @@ def types(responses: list[Any]) -> list[str]:
 
 def test_additions_go_out_in_the_order_of_what_they_point_at(any_stream: Any, resource: Any) -> None:
     subscribe_all(any_stream, resource, "a")
-    any_stream.put(*(resource(kind, "a", 1) for kind in ALL))
+    any_stream.put(*(resource(kind, "a", 1, eds=True) for kind in ALL))
     assert types(any_stream.read()) == IN_ORDER
 
 
 def test_listeners_and_routes_wait_until_every_cluster_has_been_sent(any_stream: Any, resource: Any) -> None:
     subscribe_all(any_stream, resource, "a")
-    any_stream.put(resource(CLUSTER, "a", 1))
+    any_stream.put(resource(CLUSTER, "a", 1, eds=True))
     clusters, endpoints = any_stream.read()
     any_stream.accept(ENDPOINT, endpoints, "a")
-    any_stream.put(resource(CLUSTER, "a", 2), resource(LISTENER, "a", 2), resource(ROUTE, "a", 2))
+    any_stream.put(resource(CLUSTER, "a", 2, eds=True), resource(LISTENER, "a", 2), resource(ROUTE, "a", 2))
     assert any_stream.read() == []
     assert types(any_stream.accept(CLUSTER, clusters, "a")) == IN_ORDER
 
 
 def test_endpoints_do_not_wait_for_the_cluster_to_be_acknowledged(any_stream: Any, resource: Any) -> None:
     subscribe_all(any_stream, resource, "a")
-    any_stream.put(resource(CLUSTER, "a", 1))
+    any_stream.put(resource(CLUSTER, "a", 1, eds=True))
     any_stream.read()
-    any_stream.put(resource(CLUSTER, "a", 2))
-    any_stream.core.next_responses()
+    any_stream.put(resource(CLUSTER, "a", 2, eds=True))
+    any_stream.core.next_responses(0.0)
     assert any_stream.status(ENDPOINT)["a"].state.value == "sent"
 
 
 def test_endpoints_follow_a_changed_cluster_even_if_unchanged(any_stream: Any, resource: Any) -> None:
     subscribe_all(any_stream, resource, "a", "b")
-    any_stream.put(resource(CLUSTER, "a", 1))
+    any_stream.put(resource(CLUSTER, "a", 1, eds=True))
     clusters, endpoints = any_stream.read()
     assert types([clusters, endpoints]) == [CLUSTER.type_url, ENDPOINT.type_url]
     assert len(endpoints.resources) == 1
@@ -81,7 +82,7 @@ def test_stale_clusters_and_endpoints_are_removed_after_the_listeners_moved(delt
 def test_a_full_state_keeps_stale_clusters_until_the_listeners_moved(sotw: Any, resource: Any) -> None:
     subscribe_all(sotw, resource, "a", "b")
     sotw.remove(CLUSTER, "a")
-    sotw.put(resource(LISTENER, "a", 1), resource(CLUSTER, "b", 1))
+    sotw.put(resource(LISTENER, "a", 1), resource(CLUSTER, "b", 1, eds=True))
     clusters, _endpoints, listeners = sotw.read()
     assert len(clusters.resources) == 2
     sotw.accept(CLUSTER, clusters, "a", "b")

@@ -1,0 +1,95 @@
+"""What a client may have without having acknowledged it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from xds_server.resource_types import CLUSTER, ENDPOINT
+from xds_server.subscription import Doubts, Node, doubts
+
+
+def test_what_vanishes_after_a_refusal_is_removed_though_it_was_never_acknowledged(delta: Any, resource: Any) -> None:
+    delta.put(resource(CLUSTER, "good"), resource(CLUSTER, "bad"))
+    (response,) = delta.ask(CLUSTER)
+    delta.remove(CLUSTER, "good")
+    (response,) = delta.nack(CLUSTER, response, "bad: no")
+    assert [entry.name for entry in response.resources] == ["bad"]
+    (response,) = delta.nack(CLUSTER, response, "bad: no")
+    assert list(response.removed_resources) == ["good"]
+
+
+def test_what_vanishes_between_two_streams_is_removed(cache: Any, delta_stream: Any, resource: Any) -> None:
+    before = delta_stream(cache)
+    before.put(resource(CLUSTER, "good"), resource(CLUSTER, "bad"))
+    (response,) = before.ask(CLUSTER)
+    before.nack(CLUSTER, response, "bad: no")
+    before.core.close()
+    cache.update(remove=[(CLUSTER.type_url, "good")])
+    after = delta_stream(cache, doubts=before.core.doubts())
+    (response,) = after.ask(CLUSTER)
+    assert [entry.name for entry in response.resources] == ["bad"]
+    (removal,) = after.nack(CLUSTER, response, "bad: no")
+    assert list(removal.removed_resources) == ["good"]
+
+
+def test_a_full_state_is_sent_where_the_client_may_have_more_than_it_says(
+    cache: Any, sotw_stream: Any, resource: Any
+) -> None:
+    before = sotw_stream(cache)
+    (empty,) = before.ask(CLUSTER)
+    before.ack(CLUSTER, empty)
+    before.put(resource(CLUSTER, "good"), resource(CLUSTER, "bad"))
+    (response,) = before.read()
+    before.nack(CLUSTER, response, "bad: no", version=empty.version_info)
+    before.core.close()
+    cache.update(remove=[(CLUSTER.type_url, "good"), (CLUSTER.type_url, "bad")])
+    assert sotw_stream(cache).ask(CLUSTER, version=empty.version_info) == []
+    after = sotw_stream(cache, doubts=before.core.doubts())
+    (response,) = after.ask(CLUSTER, version=empty.version_info)
+    assert len(response.resources) == 0
+
+
+def test_content_that_comes_back_after_a_refusal_is_sent(delta: Any, resource: Any) -> None:
+    delta.put(resource(CLUSTER, "a"), resource(CLUSTER, "b"))
+    (response,) = delta.ask(CLUSTER)
+    delta.ack(CLUSTER, response)
+    delta.put(resource(CLUSTER, "a", 1), resource(CLUSTER, "b", 1))
+    (response,) = delta.read()
+    delta.put(resource(CLUSTER, "a"))
+    (response,) = delta.nack(CLUSTER, response, "b: no")
+    assert [entry.name for entry in response.resources] == ["b"]
+    (response,) = delta.nack(CLUSTER, response, "b: no")
+    assert [(entry.name, entry.version) for entry in response.resources] == [("a", resource(CLUSTER, "a").version)]
+
+
+def test_an_acknowledgement_settles_a_doubt(delta: Any, resource: Any) -> None:
+    delta.put(resource(CLUSTER, "good"), resource(CLUSTER, "bad"))
+    (response,) = delta.ask(CLUSTER)
+    (response,) = delta.nack(CLUSTER, response, "bad: no")
+    delta.ack(CLUSTER, response)
+    assert delta.core.doubts() == {CLUSTER.type_url: ()}
+
+
+def node(name: str) -> Node:
+    return Node(id=name, cluster="c")
+
+
+def test_doubts_are_kept_by_node_and_type() -> None:
+    memory = Doubts()
+    memory.remember(node("a"), {CLUSTER.type_url: ("x",), ENDPOINT.type_url: ()})
+    memory.remember(node("a"), {ENDPOINT.type_url: ("y",)})
+    assert memory.of(node("a")) == {CLUSTER.type_url: ("x",), ENDPOINT.type_url: ("y",)}
+    assert memory.of(node("b")) == {}
+    memory.remember(node("a"), {CLUSTER.type_url: (), ENDPOINT.type_url: ()})
+    assert memory.of(node("a")) == {}
+
+
+def test_doubts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doubts, "MAX_NODES", 2)
+    monkeypatch.setattr(doubts, "MAX_NAMES_REMEMBERED", 1)
+    memory = Doubts()
+    for name in "abc":
+        memory.remember(node(name), {CLUSTER.type_url: ("x", "y")})
+    assert [dict(memory.of(node(name))) for name in "abc"] == [{}, *[{CLUSTER.type_url: ("x",)}] * 2]
