@@ -19,19 +19,17 @@ from mesh.wire import relay_pb2, relay_pb2_grpc
 from xds_server.cache import ResourceCache
 from xds_server.discovery import SERVER_OPTIONS, DiscoveryService
 from xds_server.envoy.bootstrap import MEDIA_CLUSTER, media_proxy_of
-from xds_server.gateway_ports import taken_ports
+from xds_server.gateway_ports import check_ports
 from xds_server.media import MediaPlane, MediaSettings
+from xds_server.readiness import knows_routes, missing
 from xds_server.relays.registry import SETTLE_TIME, FailureReason, RelayMessage
 from xds_server.relays.service import RelayService, RelayStream, control_message, failed, relay_of
 from xds_server.repeats import Repeats
-from xds_server.resource_types import CLUSTER, ENDPOINT, ROUTE
 from xds_server.scope_caches import ScopeCaches
 from xds_server.scopes import RTSP_CLUSTER, ScopeKind, scope_of
 from xds_server.status_discovery import StatusDiscovery
-from xds_server.subscription import ConnectedProxy, Fault, Node, StreamError, SyncState
+from xds_server.subscription import ConnectedProxy, Fault, Node, StreamError
 
-# Slots that Envoy refused are told of with its own words, which are long, and alike for all.
-_SHOWN_REFUSALS = 3
 # Streams end at once when the server stops: proxies reconnect and lose nothing.
 _STOP_GRACE = 0.0
 
@@ -116,7 +114,7 @@ class ControlPlane:
         slices = {**self.slices, part.source: part}
         try:
             mesh = merge(slices.values())
-            self._check_ports(mesh)
+            check_ports(mesh, self.settings.media)
         except MeshError as error:
             self.source_failed(part.source, str(error))
             return
@@ -142,35 +140,11 @@ class ControlPlane:
         self.mesh = mesh
         self.caches.publish(mesh)
 
-    def _check_ports(self, mesh: Mesh) -> None:
-        """Raises MeshError for listeners of gateways that could not have their ports."""
-        taken = list(taken_ports(mesh, self.settings.media))
-        if taken:
-            raise MeshError("; ".join(taken))
-
     # Inspection
 
     def not_ready(self) -> Sequence[str]:
         """Why a session would not work now; empty when one would."""
-        reasons = []
-        if not self.media.registry.settled:
-            reasons.append("waiting for proxies that may still hold relays")
-        if not self.media.connected:
-            reasons.append("no media proxy (Envoy) is connected")
-        elif not self.media.listening:
-            reasons.append(self._why_no_slot())
-        if not self.relay_streams:
-            reasons.append("no RTSP proxy is connected")
-        elif not self._routed_streams:
-            reasons.append("no RTSP proxy has acknowledged its routes yet")
-        return reasons
-
-    def _why_no_slot(self) -> str:
-        refusals = sorted(self.media.registry.refusals.items())
-        if not refusals:
-            return "the media proxy has not acknowledged its slots yet"
-        told = "; ".join(f"slot {slot}: {message}" for slot, message in refusals[:_SHOWN_REFUSALS])
-        return f"the media proxy refused {len(refusals)} slots and has none that works ({told})"
+        return missing(self.media, rtsp_proxy=bool(self.relay_streams), routes=bool(self._routed_streams))
 
     def end_session(self, session_id: str, reason: str) -> bool:
         """Ask the owner of a session to end it; False when there is no such session."""
@@ -210,7 +184,11 @@ class ControlPlane:
         if proxy is self._media_stream:
             self.media.resources_acknowledged(type_url, versions, time.monotonic())
             self._relays_changed()
-        elif proxy.node.cluster == RTSP_CLUSTER and proxy.id not in self._routed_streams and self._knows_routes(proxy):
+        elif (
+            proxy.node.cluster == RTSP_CLUSTER
+            and proxy.id not in self._routed_streams
+            and knows_routes(proxy, self.routes)
+        ):
             self._routed_streams.add(proxy.id)
             self._judge_readiness()
 
@@ -346,16 +324,6 @@ class ControlPlane:
         self._check_timer()
         if not self.ready.is_set():  # relays that open and close do not end it
             self._judge_readiness()
-
-    def _knows_routes(self, proxy: ConnectedProxy) -> bool:
-        """Whether an RTSP proxy was told everything: what it refused, it was told as well."""
-        told = {
-            (status.type_url, status.name)
-            for status in proxy.statuses()
-            if status.version_acknowledged is not None or status.state is SyncState.REJECTED
-        }
-        types = (CLUSTER.type_url, ENDPOINT.type_url, ROUTE.type_url)
-        return all((type_url, name) in told for type_url in types for name in self.routes.resources(type_url))
 
     def _judge_readiness(self) -> None:
         if self.not_ready():

@@ -6,12 +6,18 @@ from collections.abc import Iterator
 
 from mesh.attachments import overlap
 from mesh.gateways import TransportProtocol
-from mesh.model import Mesh
+from mesh.model import Mesh, MeshError
 from xds_server.media import MediaSettings
 
 
-def taken_ports(mesh: Mesh, media: MediaSettings) -> Iterator[str]:
-    """One sentence for each listener whose port is taken."""
+def check_ports(mesh: Mesh, media: MediaSettings) -> None:
+    """Raises MeshError that names every listener whose port is taken."""
+    taken = list(_taken_ports(mesh, media))
+    if taken:
+        raise MeshError("; ".join(taken))
+
+
+def _taken_ports(mesh: Mesh, media: MediaSettings) -> Iterator[str]:
     ports = range(media.layout.first_port, media.layout.last_port + 1)
     seen: dict[tuple[TransportProtocol, int], list[tuple[str, tuple[str, ...]]]] = {}
     for gateway in mesh.gateways.values():
