@@ -100,6 +100,12 @@ def test_a_refusal_has_the_proxy_s_words_the_version_and_what_was_refused() -> N
     assert not found.HasField("xds_config")
 
 
+def test_what_was_refused_is_not_shown_any_more_once_it_has_been_replaced() -> None:
+    found = one(status(SyncState.REJECTED, "the one before", OLD, error="cannot bind"))
+    assert found.error_state.version_info == "the one before"
+    assert not found.error_state.HasField("failed_configuration")
+
+
 def test_what_the_proxy_has_is_shown_only_where_it_is_known() -> None:
     assert one(status(SyncState.SYNCED, NEW.version, NEW.version)).xds_config.value == NEW.body
     assert not one(status(SyncState.STALE, OLD, OLD)).HasField("xds_config")

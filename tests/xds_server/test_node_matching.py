@@ -14,6 +14,7 @@ from xds_server.subscription import Node
 METADATA = {
     "region": "eu",
     "weight": 3.0,
+    "count": 1.0,
     "spare": False,
     "nothing": None,
     "tags": ["fast", 7.0],
@@ -97,7 +98,7 @@ def test_metadata_match_by_each_kind_of_pattern(path: str, value: dict[str, Any]
         ("weight", {"string_match": {"exact": "3"}}),
         ("weight", {"double_match": {"range": {"start": 2, "end": 3}}}),
         ("spare", {"double_match": {"exact": 0}}),
-        ("weight", {"bool_match": True}),
+        ("count", {"bool_match": True}),
         ("spare", {"bool_match": True}),
         ("absent", {"null_match": {}}),
         ("absent", {"present_match": True}),
