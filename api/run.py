@@ -26,7 +26,7 @@ from mesh.model import MeshError, PathMatchType
 from rtsp_filter.proxy import Listen, ProxyLimits, ProxySettings, RTSPProxy
 from xds_server.compile.envoy_parts import RECEIVE_BUFFER_BYTES
 from xds_server.control_plane import ControlPlane, ControlPlaneSettings
-from xds_server.envoy import EnvoyProcess, TcpAddress, check_media_ports
+from xds_server.envoy import EnvoyProcess, TcpAddress, check_gateway_ports, check_media_ports
 from xds_server.media import MediaSettings
 from xds_server.relays.registry import SETTLE_TIME
 from xds_server.relays.slots import SlotLayout
@@ -187,6 +187,7 @@ async def up(settings: MeshSettings) -> int:
         first, last = settings.media_ports
         check_media_ports(range(first, last + 1), settings.media_address)
         plane = await mesh.control_plane(fresh=True)
+        check_gateway_ports(plane.mesh.attachments, settings.media_address)
         xds = HostPort(host=reachable(settings.xds.host), port=plane.port)
         mesh.envoy(xds)
         proxy = await mesh.rtsp_proxy(xds)
@@ -232,8 +233,11 @@ def say_what_plays(plane: ControlPlane, rtsp: HostPort) -> None:
             if match.type is not PathMatchType.REGULAR_EXPRESSION
         }
     )
+    ports = [f"{each.listener.protocol.value} {each.listener.port}" for each in plane.mesh.attachments]
     if paths:
         log.info("the mesh is ready", play=[f"rtsp://{rtsp}{path}" for path in paths[:_SHOWN_PATHS]])
+    elif ports:
+        log.info("the mesh is ready", gateways=ports[:_SHOWN_PATHS])
     else:
         log.warning("the mesh is ready and has no routes: give it --route PATH=URL, or documents with -f")
 

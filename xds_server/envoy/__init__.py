@@ -13,7 +13,7 @@ from xds_server.envoy.bootstrap import (
     media_proxy_of,
 )
 from xds_server.envoy.identity import SPIFFE_SCHEME, WorkloadIdentity
-from xds_server.envoy.preflight import check_media_ports
+from xds_server.envoy.preflight import check_gateway_ports, check_media_ports
 from xds_server.envoy.process import EnvoyProcess
 from xds_server.envoy.upstreams import SocketPath, TcpAddress
 
@@ -32,6 +32,7 @@ __all__ = [
     "TcpAddress",
     "WorkloadIdentity",
     "bootstrap",
+    "check_gateway_ports",
     "check_media_ports",
     "media_proxy_of",
 ]
