@@ -7,6 +7,8 @@ else. What a change costs the sessions of its listener:
   algorithm, limits, health checks    cluster      sessions begin anew
   timers, balancing by packet, log    listener     sessions begin anew
 
+A UDP listener whose sessions have a maximum time has a loop more: session_loop.py.
+
 Envoy API: config.listener.v3.Listener, config.cluster.v3.Cluster, extensions.filters.udp.udp_proxy.v3.UdpProxyConfig,
 extensions.filters.network.tcp_proxy.v3.TcpProxy.
 """
@@ -29,6 +31,7 @@ from mesh.objects import ObjectName
 from xds_server.compile.access_logs import access_log
 from xds_server.compile.assignments import Share, assignment
 from xds_server.compile.envoy_parts import eds_cluster, packed, tcp_address, udp_listener, udp_proxy
+from xds_server.compile.session_loop import loop, loop_proxy
 
 _ALGORITHMS = {
     Algorithm.ROUND_ROBIN: cluster_pb2.Cluster.ROUND_ROBIN,
@@ -56,18 +59,26 @@ def compile_attachment(attachment: Attachment, shares: Sequence[Share], default_
     addresses = attachment.gateway.addresses or tuple(default_addresses)
     make_listener = _udp_listener if protocol is TransportProtocol.UDP else _tcp_listener
     listener = make_listener(name, attachment, addresses)
+    looped = loop(name, policy, closed=not _hosts(shares)) if _is_looped(attachment) else []
     if all(_is_ip_address(host) for host in _hosts(shares)):
-        return [cluster, endpoints, listener]
+        return [cluster, endpoints, *looped, listener]
     # EDS takes IP addresses only. A cluster with host names carries its endpoints itself.
     cluster.ClearField("eds_cluster_config")
     cluster.type = cluster_pb2.Cluster.STRICT_DNS
+    # Envoy prefers IPv6 where a name has both, and a UDP session cannot find out that nobody is there.
+    cluster.dns_lookup_family = cluster_pb2.Cluster.V4_PREFERRED
     cluster.load_assignment.CopyFrom(endpoints)
-    return [cluster, listener]
+    return [cluster, *looped, listener]
+
+
+def _is_looped(attachment: Attachment) -> bool:
+    return attachment.listener.protocol is TransportProtocol.UDP and attachment.policy.max_duration is not None
 
 
 def _udp_listener(name: str, attachment: Attachment, addresses: Sequence[str]) -> Any:
     policy = attachment.policy
-    proxy = udp_proxy(name, idle_milliseconds=_milliseconds(policy.idle_timeout))
+    make_proxy = loop_proxy if _is_looped(attachment) else udp_proxy
+    proxy = make_proxy(name, idle_milliseconds=_milliseconds(policy.idle_timeout))
     proxy.use_per_packet_load_balancing = policy.per_packet
     if policy.algorithm is Algorithm.MAGLEV:
         proxy.hash_policies.append(udp_proxy_pb2.UdpProxyConfig.HashPolicy(source_ip=True))

@@ -167,6 +167,7 @@ def test_host_names_travel_in_the_cluster() -> None:
     found = made(attachment(), "game.example.com", "192.0.2.1")
     assert set(found) == {"Cluster", "Listener"}
     assert found["Cluster"].type == found["Cluster"].STRICT_DNS
+    assert found["Cluster"].dns_lookup_family == found["Cluster"].V4_PREFERRED
     assert len(found["Cluster"].load_assignment.endpoints[0].lb_endpoints) == 2
     assert not found["Cluster"].HasField("eds_cluster_config")
 
