@@ -61,12 +61,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One benchmark: `title`, what was done in a few sentences, and what came out."""
+    """One benchmark: `title`, what was done in a few sentences, and what came out. `against`: what `direct` is in its
+    figures."""
 
     name: str
     title: str
     method: str
     figures: tuple[Figure, ...]
+    against: str = "direct"
 
 
 def percentile(values: Sequence[float], share: float) -> float:

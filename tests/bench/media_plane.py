@@ -19,7 +19,7 @@ from xds_server.relays.slots import SlotLayout
 
 HOST = "127.0.0.1"
 WORKERS = 2
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 _LOOK_SECONDS = 0.005
 
 
@@ -33,7 +33,7 @@ class MediaPlane:
 
 
 @asynccontextmanager
-async def media_plane(slots: int) -> AsyncIterator[MediaPlane]:
+async def media_plane(slots: int, workers: int = WORKERS) -> AsyncIterator[MediaPlane]:
     """A control plane and an Envoy in which every one of `slots` slots is warm."""
     allow_all_files()
     ports = media_ports(slots)
@@ -46,7 +46,7 @@ async def media_plane(slots: int) -> AsyncIterator[MediaPlane]:
         tasks = [group.create_task(plane.run())]
         await plane.listening.wait()
         relays = RelayClient(f"{HOST}:{plane.port}", "bench", on_relay_lost=_unexpected, on_end_session=_unexpected)
-        envoy = EnvoyProcess(node_id="envoy", workers=WORKERS, xds=TcpAddress(host=HOST, port=plane.port))
+        envoy = EnvoyProcess(node_id="envoy", workers=workers, xds=TcpAddress(host=HOST, port=plane.port))
         start = time.perf_counter()
         tasks += [group.create_task(envoy.run()), group.create_task(relays.run())]
         async with asyncio.timeout(_START_SECONDS):

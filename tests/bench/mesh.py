@@ -19,8 +19,8 @@ from tests.peers.process import START_SECONDS, Process, wait_until
 
 MSM = Path(sys.executable).with_name("msm")
 _PROBE_SECONDS = 1.0
-# UDP ports for media: below what the tests take, and enough for 3,500 slots.
-_MEDIA_PORTS = range(10_000, 24_000)
+# UDP ports for media: below those that the system picks for clients, and enough for 5,500 slots.
+_MEDIA_PORTS = range(10_000, 32_000)
 _PORTS_PER_SLOT = 4
 
 

@@ -1,6 +1,6 @@
 """Runs the benchmarks that are asked for and reports.
 
-Without names all of them run, in about four minutes on two quiet processors, and docs/benchmarks.md and .json are
+Without names all of them run, in about twelve minutes on two quiet processors, and docs/benchmarks.md and .json are
 written anew. With names, or quickly, only the terminal gets the results.
 """
 
@@ -17,6 +17,7 @@ import structlog
 from tests.bench import memory, rtp_throughput, setup_steps, setup_time, slot_change, tcp_throughput
 from tests.bench.figures import Result
 from tests.bench.report import Machine, as_json, markdown
+from tests.bench.xds import compare, limits, slots
 
 BENCHMARKS: dict[str, Callable[[bool], Result]] = {
     "setup": setup_time.run,
@@ -25,6 +26,9 @@ BENCHMARKS: dict[str, Callable[[bool], Result]] = {
     "rtp": rtp_throughput.run,
     "tcp": tcp_throughput.run,
     "memory": memory.run,
+    "xds": compare.run,
+    "grpc": limits.run,
+    "slots": slots.run,
 }
 DOCS = Path(__file__).parents[2] / "docs"
 
