@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Self
 
 LOOPBACK = "127.0.0.1"
+LOOPBACK_6 = "::1"
 MAX_DATAGRAM = 65_536
 # Room for what arrives while the thread waits for a busy machine.
 BUFFER_BYTES = 1 << 20
@@ -77,7 +78,7 @@ class Flow:
 
     def __init__(self, port: int, *, source: str = LOOPBACK) -> None:
         self._socket = udp_socket(source, 0)
-        self._socket.connect((LOOPBACK, port))
+        self._socket.connect((LOOPBACK_6 if ":" in source else LOOPBACK, port))
         self._asked = 0
         self.address: tuple[str, int] = self._socket.getsockname()
 
@@ -176,8 +177,8 @@ class Talker:
 
 
 def udp_socket(address: str, port: int) -> socket.socket:
-    """A bound UDP socket of IPv4 with room for bursts."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    """A bound UDP socket with room for bursts."""
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
     try:
         sock.bind((address, port))
