@@ -10,13 +10,14 @@ from typing import Any
 import grpc
 import pytest
 from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
+from envoy.service.endpoint.v3 import eds_pb2_grpc
 
 from xds_server import discovery
 from xds_server.cache import ResourceCache
 from xds_server.discovery import SERVER_OPTIONS, DiscoveryService
-from xds_server.resource_types import CLUSTER, ENDPOINT
+from xds_server.resource_types import CLUSTER, ENDPOINT, RESOURCE_TYPES, ResourceType
 from xds_server.resources import Resource
-from xds_server.subscription import ConnectedProxy, Node, limits
+from xds_server.subscription import ConnectedProxy, Fault, Node, limits
 
 
 class Observer:
@@ -43,6 +44,7 @@ class Observer:
 class World:
     """A server with two caches, a stub that reaches it, and what the server was told."""
 
+    channel: Any
     stub: Any
     service: DiscoveryService
     cache: ResourceCache
@@ -64,7 +66,7 @@ async def world() -> AsyncIterator[World]:
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = ads_pb2_grpc.AggregatedDiscoveryServiceStub(channel)
-        yield World(stub=stub, service=service, cache=cache, held=held, observer=observer)
+        yield World(channel=channel, stub=stub, service=service, cache=cache, held=held, observer=observer)
     await server.stop(None)
 
 
@@ -193,3 +195,118 @@ async def test_a_client_that_never_reads_costs_only_the_latest_state(world: Worl
     await call.write(delta(ENDPOINT.type_url, response_nonce=first.nonce))
     latest = await call.read()
     assert [entry.version for entry in latest.resources] == ["999"]
+
+
+KINDS = tuple(RESOURCE_TYPES.values())
+
+
+def service_call(channel: Any, kind: ResourceType, method: str, request_type: Any, response_type: Any) -> Any:
+    assert kind.service is not None
+    make = channel.stream_stream(
+        f"/{kind.service.name}/{method}",
+        request_serializer=request_type.SerializeToString,
+        response_deserializer=response_type.FromString,
+    )
+    return make()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.short_name)
+async def test_every_type_has_a_service_of_its_own_which_implies_it(world: World, kind: ResourceType) -> None:
+    assert kind.service is not None
+    world.cache.update(upsert=[Resource(kind.type_url, "a", "1", b"")])
+    call = service_call(
+        world.channel,
+        kind,
+        kind.service.delta,
+        discovery_pb2.DeltaDiscoveryRequest,
+        discovery_pb2.DeltaDiscoveryResponse,
+    )
+    await call.write(delta("", resource_names_subscribe=["a"]))
+    response = await call.read()
+    assert (response.type_url, [entry.name for entry in response.resources]) == (kind.type_url, ["a"])
+    await call.write(delta("", response_nonce=response.nonce))
+    world.cache.update(upsert=[Resource(kind.type_url, "a", "2", b"")])
+    assert [entry.version for entry in (await call.read()).resources] == ["2"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.service and kind.service.stream])
+async def test_every_type_but_virtual_hosts_is_served_as_the_state_of_the_world_too(
+    world: World, kind: ResourceType
+) -> None:
+    assert kind.service is not None
+    assert kind.service.stream is not None
+    world.cache.update(upsert=[Resource(kind.type_url, "a", "1", b"")])
+    call = service_call(
+        world.channel, kind, kind.service.stream, discovery_pb2.DiscoveryRequest, discovery_pb2.DiscoveryResponse
+    )
+    request = discovery_pb2.DiscoveryRequest(resource_names=["a"])
+    request.node.cluster = "known"
+    await call.write(request)
+    response = await call.read()
+    assert (response.type_url, len(response.resources)) == (kind.type_url, 1)
+
+
+async def test_a_service_of_one_type_has_no_other(world: World) -> None:
+    call = eds_pb2_grpc.EndpointDiscoveryServiceStub(world.channel).DeltaEndpoints()
+    await call.write(delta(CLUSTER.type_url))
+    await assert_ends(call, grpc.StatusCode.INVALID_ARGUMENT, "resources of type")
+
+
+async def test_unary_fetches_are_refused_with_what_to_use_instead(world: World) -> None:
+    request = discovery_pb2.DiscoveryRequest(node={"cluster": "known"})
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await eds_pb2_grpc.EndpointDiscoveryServiceStub(world.channel).FetchEndpoints(request)
+    assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert "use DeltaEndpoints" in (error.value.details() or "")
+
+
+async def test_a_node_that_opens_streams_in_a_loop_is_refused_after_a_while_and_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "REFUSAL_SECONDS", 0.0)
+    for _ in range(int(limits.OPEN_BURST)):
+        call = world.stub.DeltaAggregatedResources()
+        await call.write(delta())
+        await call.read()
+        call.cancel()
+    call = world.stub.DeltaAggregatedResources()
+    await call.write(delta())
+    await assert_ends(call, grpc.StatusCode.RESOURCE_EXHAUSTED, "opens streams too often")
+    assert world.service.refused[Fault.RESOURCE_EXHAUSTED] == 1
+    other = world.stub.DeltaAggregatedResources()
+    request = delta()
+    request.node.id = "other"
+    await other.write(request)
+    await other.read()
+
+
+async def test_what_an_ended_stream_exchanged_stays_counted(world: World) -> None:
+    call = world.stub.DeltaAggregatedResources()
+    await call.write(delta())
+    response = await call.read()
+    refusal = delta(response_nonce=response.nonce)
+    refusal.error_detail.message = "no"
+    await call.write(refusal)
+    await call.done_writing()
+    await world.observer.gone.get()
+    traffic = world.service.traffic
+    assert (traffic.requests, traffic.acks, traffic.nacks, traffic.responses) == (2, 0, 1, 1)
+    assert traffic.bytes_sent == response.ByteSize()
+
+
+async def test_what_a_refused_response_may_have_left_is_removed_on_the_next_stream(world: World) -> None:
+    world.cache.update(upsert=[cluster("good"), cluster("bad")])
+    call = world.stub.DeltaAggregatedResources()
+    await call.write(delta())
+    response = await call.read()
+    refusal = delta(response_nonce=response.nonce)
+    refusal.error_detail.message = "no"
+    await call.write(refusal)
+    await call.done_writing()
+    await world.observer.gone.get()
+    world.cache.update(remove=[(CLUSTER.type_url, "good"), (CLUSTER.type_url, "bad")])
+    call = world.stub.DeltaAggregatedResources()
+    await call.write(delta())
+    response = await call.read()
+    await call.write(delta(response_nonce=response.nonce))
+    assert sorted((await call.read()).removed_resources) == ["bad", "good"]

@@ -143,8 +143,8 @@ class DeltaSubscription(Subscription):
 
     def _removal(self, name: str) -> bytes:
         has = self._differs.get(name)
-        if isinstance(has, Resource):
+        if isinstance(has, Resource) and self._cache.get(self.kind.type_url, has.name) is None:
             return text_field(6, has.name)  # not the alias
-        if self.kind.by_alias and has is None and not name.endswith(_ANY_ALIAS):
+        if self.kind.by_alias and not isinstance(has, Claimed) and not name.endswith(_ANY_ALIAS):
             return bytes_field(2, text_field(3, name) + text_field(4, name))
         return text_field(6, name)

@@ -92,11 +92,9 @@ def test_aliases_count_as_names(delta: Any) -> None:
     assert delta.ack(VIRTUAL_HOST, response) == []
     delta.put(host("r/v", "r/a", content="2"))
     (response,) = delta.read()
-    assert [(entry.name, entry.version, list(entry.aliases)) for entry in response.resources][0] == (
-        "r/v",
-        "2",
-        ["r/a"],
-    )
+    changed, without = response.resources
+    assert (changed.name, changed.version, list(changed.aliases)) == ("r/v", "2", ["r/a"])
+    assert (without.name, list(without.aliases), without.HasField("resource")) == ("r/b", ["r/b"], False)
 
 
 def test_an_alias_that_leads_nowhere_is_answered_without_a_resource(delta: Any) -> None:

@@ -1,0 +1,89 @@
+"""An xDS server of one's own resources: the library's front door.
+
+The control plane of the mesh has services of its own beside xDS and does without this; whoever wants an xDS server in
+Python starts here. docs/xds.md shows how.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+import grpc
+
+from xds_server.cache import ResourceCache
+from xds_server.discovery import SERVER_OPTIONS, DiscoveryService
+from xds_server.subscription import ConnectedProxy, Node, StreamObserver
+
+
+class SilentObserver:
+    """A StreamObserver that takes no notice."""
+
+    def proxy_connected(self, proxy: ConnectedProxy) -> None:
+        """A stream has said who it is."""
+
+    def proxy_disconnected(self, proxy: ConnectedProxy) -> None:
+        """The stream is gone."""
+
+    def resources_acknowledged(self, proxy: ConnectedProxy, type_url: str, versions: Mapping[str, str | None]) -> None:
+        """The proxy now has these versions."""
+
+    def resources_rejected(self, proxy: ConnectedProxy, type_url: str, names: Sequence[str], message: str) -> None:
+        """The proxy refuses what these names hold."""
+
+
+def by_id(node: Node) -> str:
+    """Every node has resources of its own."""
+    return node.id
+
+
+class XdsServer:
+    """Serves resources to nodes, by all discovery services.
+
+    listen: host:port (port 0: any; `port` says which, once `listening` is set).
+    key: a pure function of the node; nodes with one key share one set of resources. A key that has none is refused.
+    observer: is told what nodes connect, acknowledge and refuse.
+    credentials: TLS of the server; None: none.
+    """
+
+    def __init__(
+        self,
+        listen: str,
+        *,
+        key: Callable[[Node], str] = by_id,
+        observer: StreamObserver | None = None,
+        credentials: grpc.ServerCredentials | None = None,
+    ) -> None:
+        self.port = 0
+        self.listening = asyncio.Event()
+        self._listen = listen
+        self._credentials = credentials
+        self._caches: dict[str, ResourceCache] = {}
+        self._discovery = DiscoveryService(lambda node: self._caches.get(key(node)), observer or SilentObserver())
+
+    def resources(self, key: str) -> ResourceCache:
+        """What nodes of this key are served; empty at first. Update it at any time, from the event loop's thread."""
+        return self._caches.setdefault(key, ResourceCache())
+
+    async def run(self) -> None:
+        """Serve until cancelled. Raises OSError when the address cannot be had."""
+        server = grpc.aio.server(options=[*SERVER_OPTIONS, ("grpc.so_reuseport", 0)])
+        self._discovery.add_to(server)
+        self.port = bind(server, self._listen, self._credentials)
+        await server.start()
+        self.listening.set()
+        try:
+            await server.wait_for_termination()
+        finally:
+            self._discovery.close()
+            await server.stop(None)
+
+
+def bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
+    """The port that the server got. Raises OSError when it cannot have it: gRPC itself raises whatever it likes."""
+    try:
+        if credentials is None:
+            return int(server.add_insecure_port(address))
+        return int(server.add_secure_port(address, credentials))
+    except RuntimeError as error:
+        raise OSError(f"cannot listen at {address}: taken by another program, or no address of this machine") from error
