@@ -42,7 +42,7 @@ RouteName = Annotated[str, Path(description="Name of the route.")]
 SessionId = Annotated[str, Path(description="Id of the session.")]
 NodeId = Annotated[str, Path(description="Node id of the proxy.")]
 TypeFilter = Annotated[
-    str | None, Query(alias="type", description="Only this type: lds, cds, eds, rds, or a type URL.")
+    str | None, Query(alias="type", description="Only this type, by its short name, such as lds, or its type URL.")
 ]
 UrlText = Annotated[str, Query(description="An RTSP URL as a player would open it.", examples=["rtsp://host/lobby"])]
 

@@ -102,7 +102,7 @@ def proxies(
     node: Annotated[
         str | None, typer.Argument(metavar="ID", help="Node id: sum up the resources of this proxy.")
     ] = None,
-    kind: Annotated[str | None, typer.Option("--type", help="List resources of this type: lds, cds, eds, rds.")] = None,
+    kind: Annotated[str | None, typer.Option("--type", help="List resources of this type, such as lds.")] = None,
     every: Annotated[bool, typer.Option("--all", help="List resources of all types.")] = False,
     api: Api = API_DEFAULT,
     wide: Wide = False,

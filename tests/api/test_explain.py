@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.route.v3 import route_pb2
 
 from api.explain import Explainer
@@ -11,7 +12,6 @@ from mesh.model import Slice
 from rtsp_filter.routing import RouteTableError
 from rtsp_filter.rtsp import URLError
 from tests.api.planes import RTSP_NODE, busy_plane, empty_plane, routed_plane
-from xds_server.resource_types import ENDPOINT
 from xds_server.resources import Resource
 
 URL = "rtsp://cameras.example:8554/lobby/1?res=hd"
@@ -60,9 +60,13 @@ def test_another_path_has_no_route_and_every_route_says_why():
     assert any(reason.startswith("Route site/lobby/all does not match") for reason in found.reasons)
 
 
+def without_endpoints(backend):
+    return Resource.of(endpoint_pb2.ClusterLoadAssignment(cluster_name=backend))
+
+
 def test_a_backend_without_endpoints_is_a_503():
     plane = routed_plane()
-    plane.routes.update(remove=[(ENDPOINT.type_url, "site/pair")])
+    plane.routes.update(upsert=[without_endpoints("site/pair")])
     weighted = explain(plane, URL)
     assert (weighted.outcome, weighted.status) == ("routed", 200)
     assert weighted.message == (
@@ -76,7 +80,7 @@ def test_a_backend_without_endpoints_is_a_503():
 def test_a_route_whose_every_backend_is_empty_leads_nowhere():
     plane = empty_plane()
     plane.set_slice(compile_documents(route_options(["/cam=rtsp://192.0.2.5/"]), source="command line"))
-    plane.routes.update(remove=[(ENDPOINT.type_url, "default/cam")])
+    plane.routes.update(upsert=[without_endpoints("default/cam")])
     found = explain(plane, "rtsp://h/cam")
     assert (found.outcome, found.status, found.route) == ("no_endpoint", 503, "default/cam")
 

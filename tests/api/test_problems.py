@@ -21,7 +21,8 @@ from tests.api.planes import empty_plane, routed_plane
             "GET",
             "/v1/proxies/envoy/resources?type=xxx",
             400,
-            'type: "xxx" is no resource type; known are cds, eds, lds, rds, and their type URLs',
+            'type: "xxx" is no resource type; known are cds, ecds, eds, lds, rds, rtds, sds, srds, vhds, and their type'
+            " URLs",
         ),
         ("GET", "/v1/explain", 422, "query.url: Field required"),
         ("GET", "/v1/explain?url=http://h/", 422, "url: not an RTSP URL (rtsp://host[:port]/path)"),

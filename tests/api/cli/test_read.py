@@ -130,7 +130,7 @@ async def test_what_a_proxy_refused_is_in_its_summary_with_the_reason():
 async def test_a_type_that_there_is_not_is_a_wrong_call(busy):
     result = await msm("proxies", "rtsp-a", "--type", "xxx", "--api", busy)
     assert result.exit_code == 2
-    assert "known are cds, eds, lds, rds" in result.stderr
+    assert "known are cds, ecds, eds, lds, rds" in result.stderr
     assert (await msm("proxies", "--type", "cds", "--api", busy)).exit_code == 2
 
 
