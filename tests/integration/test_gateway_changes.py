@@ -108,6 +108,16 @@ def test_a_listener_that_gets_another_route_keeps_the_sessions_of_the_backends_t
         assert len(red.questions) == 1
 
 
+def test_a_session_that_ended_is_a_line_on_standard_output_if_the_policy_says_so(edge: Edge, red: EchoServer) -> None:
+    port = edge.take_port()
+    logged = policy("udp_game", session={"idleTimeout": "100ms"}, accessLog={"type": "Stdout"})
+    edge.up(gateway(udp_game=port), backend("red", red.port), route("udp_game", red=1), logged)
+    with Flow(port) as flow:
+        assert flow.ask() == "red"
+        line = f'"client":"{LOOPBACK}:{flow.address[1]}"'
+        edge.process.wait_until(lambda: line in edge.process.output, CHANGE_SECONDS, "the line of the session")
+
+
 def test_a_restart_of_the_control_plane_costs_gateways_nothing_and_sends_nothing_again(
     tmp_path: Path, red: EchoServer
 ) -> None:

@@ -91,7 +91,7 @@ class EnvoyProcess:
             # Each of our listeners uses a field that is marked work-in-progress; Envoy warns of each.
             *("--component-log-level", "misc:error"),
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
+            stdout=None,  # ours: access logs of gateways, and nothing else, may go there
             stderr=asyncio.subprocess.PIPE,
             limit=_MAX_LOG_LINE,
             start_new_session=True,  # Ctrl-C is for us; we end Envoy in order
