@@ -1,4 +1,4 @@
-"""`Backend`: RTSP servers outside Kubernetes that stand in for each other."""
+"""`Backend`: servers outside Kubernetes that stand in for each other."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ BasePath = Annotated[str, Field(max_length=1024, pattern=BASE_PATH)]
 
 
 class BackendEndpoint(DocumentModel):
-    """One RTSP server."""
+    """One server; `path` and `transport` are for RTSP."""
 
     name: ObjectNameText = Field(description="Name, unique in the backend; what sessions and logs show.")
     address: AddressText = Field(description="IPv4 or IPv6 address, or host name.")
-    port: Port = Field(default=DEFAULT_RTSP_PORT, description="TCP port of RTSP.")
+    port: Port = Field(default=DEFAULT_RTSP_PORT, description="Its port; the default is RTSP's, so routes of UDP and TCP need one.")
     path: BasePath = Field(
         default="",
         description="Put before every path asked of this server; a query in it is sent with every request.",
@@ -42,7 +42,7 @@ class BackendSpec(DocumentModel):
 
 
 class Backend(DocumentModel):
-    """RTSP servers that stand in for each other, such as one camera or the replicas of a server."""
+    """Servers that stand in for each other, such as one camera or the replicas of a server."""
 
     api_version: Literal["mediastreamingmesh.io/v1alpha1"] = Field(
         default="mediastreamingmesh.io/v1alpha1", description="Group and version of this kind."

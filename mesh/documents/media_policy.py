@@ -69,7 +69,7 @@ class SessionTimes(DocumentModel):
         default=None, description="A session ends after this long without a packet. Default: UDP 120s, TCP 1h."
     )
     max_duration: Duration | None = Field(
-        default=None, description="TCP: a connection ends after this long in any case. Default: never."
+        default=None, description="A session ends after this long in any case; for UDP at a price. Default: never."
     )
     on_backend_change: OnBackendChange | None = Field(
         default=None,
