@@ -66,8 +66,7 @@ def _unfit_for_tcp(policy: SessionPolicy) -> Iterator[Misfit]:
 
 def _unfit_for_udp(policy: SessionPolicy) -> Iterator[Misfit]:
     if policy.max_duration is not None:
-        message = "a UDP session ends when it is idle; Envoy has no limit for its whole time"
-        yield "max_duration", ("spec", "session", "maxDuration"), message
+        yield from _unfit_with_maximum(policy)
     if policy.health_check is not None and policy.health_check.port is None:
         message = "UDP cannot be probed; name a TCP port of the endpoints that tells how they are"
         yield "health_check", ("spec", "healthCheck", "port"), message
@@ -80,3 +79,13 @@ def _unfit_for_udp(policy: SessionPolicy) -> Iterator[Misfit]:
     if policy.per_packet and policy.on_backend_change is OnBackendChange.STICK:
         message = "balanced by packet, nothing sticks"
         yield "on_backend_change", ("spec", "session", "onBackendChange"), message
+
+
+def _unfit_with_maximum(policy: SessionPolicy) -> Iterator[Misfit]:
+    """UDP sessions with a maximum time take another way through Envoy, which leaves them where they are."""
+    if policy.on_backend_change is OnBackendChange.MOVE:
+        message = "with maxDuration sessions of UDP stay at their endpoint until they end: Stick"
+        yield "on_backend_change", ("spec", "session", "onBackendChange"), message
+    if policy.per_packet:
+        message = "with maxDuration sessions of UDP cannot be balanced by packet"
+        yield "per_packet", ("spec", "balancing", "perPacket"), message

@@ -69,6 +69,15 @@ async def test_large_bodies_pass_both_ways(edge: Edge, servers: dict[str, int], 
     assert bytes(answer.body) == LARGE_BODY
 
 
+async def test_large_bodies_pass_where_sessions_have_a_maximum_time(
+    edge: Edge, servers: dict[str, int], certificate: Certificate
+) -> None:
+    port = await serve(edge, servers, policy("udp_quic", session={"maxDuration": "1h"}))
+    async with http3_client(port, certificate) as client:
+        answer = await client.request("POST", "/", LARGE_BODY)
+    assert bytes(answer.body) == LARGE_BODY
+
+
 async def test_connections_go_to_all_servers_and_each_stays_at_its_own(
     edge: Edge, servers: dict[str, int], certificate: Certificate
 ) -> None:

@@ -20,7 +20,10 @@ pytestmark = pytest.mark.integration
 
 NAME = resource("udp_game")
 LIMIT = 3
+# All of 127.0.0.0/8 is this machine's.
+CLIENTS = [f"127.0.7.{number}" for number in range(1, 17)]
 IDLE_SECONDS = 0.5
+MAXIMUM_SECONDS = 1.0
 # A refused datagram is not answered; a good one on loopback is answered in a millisecond.
 REFUSED_SECONDS = 0.3
 
@@ -146,3 +149,38 @@ def test_a_health_check_takes_a_backend_out_and_its_flows_move(edge: Edge) -> No
             assert set(shares(port, 8)) == {"blue"}
         with socket.create_server((here, probed)):
             wait_until(lambda: set(shares(port, 8)) == {"red", "blue"}, CHANGE_SECONDS, "both backends again")
+
+
+def test_a_session_ends_after_its_maximum_time_although_it_is_busy_and_the_flow_begins_another(
+    edge: Edge, red: EchoServer
+) -> None:
+    port = start(edge, red, session={"maxDuration": f"{MAXIMUM_SECONDS * 1000:.0f}ms"})
+    with Flow(port) as flow:
+        began = monotonic()
+        assert flow.ask() == "red"
+        answers = []
+        while len(red.questions) < 3:  # every session comes from another port of Envoy
+            assert monotonic() - began < CHANGE_SECONDS
+            answers.append(flow.ask(timeout=REFUSED_SECONDS))
+        assert monotonic() - began >= 0.9 * 2 * MAXIMUM_SECONDS
+    assert answers.count(None) <= 2  # one datagram may be on its way when a session ends
+    assert edge.stat(f"http.{NAME}.downstream_rq_max_duration_reached") == 2
+
+
+def test_flows_of_one_address_have_one_backend_and_stick_to_it_also_where_sessions_have_a_maximum_time(
+    edge: Edge,
+) -> None:
+    with EchoServer("red") as red, EchoServer("blue") as blue:
+        port = edge.take_port()
+        settings = policy("udp_game", session={"maxDuration": "1h"}, balancing={"algorithm": "Maglev"})
+        fixed = (gateway(udp_game=port), backend("red", red.port), backend("blue", blue.port), settings)
+        edge.up(*fixed, route("udp_game", red=1, blue=1))
+        homes = [shares(port, 3, source=client) for client in CLIENTS]
+        assert all(len(home) == 1 for home in homes)
+        assert {name for home in homes for name in home} == {"red", "blue"}
+        with flows(port, 4) as playing:
+            (home,) = set(answered_by(playing))
+            other = "blue" if home == "red" else "red"
+            edge.write(*fixed, route("udp_game", **{str(home): 0, other: 1}))
+            wait_until(lambda: set(shares(port, 4)) == {other}, CHANGE_SECONDS, "new flows to the other backend")
+            assert set(answered_by(playing)) == {home}

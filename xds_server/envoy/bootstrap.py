@@ -36,7 +36,7 @@ _KEPT_STATS = (
     r"cluster\.slot-\d+-\w+\.(upstream_cx_(tx|rx)_bytes_total|upstream_cx_none_healthy|upstream_cx_overflow"
     r"|membership_total|udp\.sess_(tx|rx)_(datagrams|errors))",
     r"udp\.slot-\d+-\w+\.downstream_sess_(active|rx_datagrams|rx_errors|no_route)",
-    r"(cluster|udp|tcp)\..*/.*",
+    r"(cluster|udp|tcp|http)\..*/.*",
     r"(server|control_plane|listener_manager|cluster_manager|overload|cluster\.(control-plane|spire_agent))\..*",
 )
 
@@ -124,6 +124,7 @@ def bootstrap(wanted: Bootstrap) -> dict[str, Any]:
             "lds_config": {"ads": {}, "resource_api_version": "V3"},
         },
         "static_resources": {"clusters": _clusters(wanted)},
+        "bootstrap_extensions": [_internal_listeners()],
         "overload_manager": overload_manager(heap_bytes=wanted.heap_bytes, connections=wanted.connections),
         **(_stats() if wanted.node.kind is ProxyKind.MEDIA else {}),
     }
@@ -136,6 +137,12 @@ def media_proxy_of(metadata: Mapping[str, Any]) -> MediaProxy | None:
         return MediaProxy(workers=int(ours["workers"]), files=int(ours["files"]), instance=str(ours["instance"]))  # type: ignore[index]
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _internal_listeners() -> dict[str, Any]:
+    """Lets a cluster lead to a listener of the same Envoy, as UDP sessions of gateways with a maximum time need."""
+    message = "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener"
+    return {"name": "envoy.bootstrap.internal_listener", "typed_config": {"@type": message}}
 
 
 def _ads() -> dict[str, Any]:

@@ -306,6 +306,16 @@ TWO = [gateway(), route("{kind: Backend, name: game}, {kind: Backend, name: game
         (UDP, "balancing: {perPacket: true}, session: {onBackendChange: Stick}", "spec.session.onBackendChange"),
         (TCP, "balancing: {perPacket: true}", "spec.balancing.perPacket: TCPRoute default/game: TCP is a stream"),
         (TCP, "session: {onBackendChange: Move}", "spec.session.onBackendChange: TCPRoute default/game: a connection"),
+        (
+            UDP,
+            "session: {maxDuration: 1h, onBackendChange: Move}",
+            "spec.session.onBackendChange: UDPRoute default/game: with maxDuration",
+        ),
+        (
+            UDP,
+            "session: {maxDuration: 1h}, balancing: {perPacket: true}",
+            "spec.balancing.perPacket: UDPRoute default/game: with maxDuration",
+        ),
         (UDP, "session: {idleTimeout: soon}", 'spec.session.idleTimeout: "soon" is not a duration, such as 90s'),
         (UDP, "session: {idleTimeout: 0s}", "spec.session.idleTimeout: must be longer than nothing"),
         (UDP, "accessLog: {type: File}", 'spec.accessLog: type File needs the field "path"'),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from envoy.config.bootstrap.v3 import bootstrap_pb2
 from envoy.config.cluster.v3 import cluster_pb2
+from envoy.extensions.bootstrap.internal_listener.v3 import internal_listener_pb2
 from envoy.extensions.resource_monitors.downstream_connections.v3 import downstream_connections_pb2
 from envoy.extensions.resource_monitors.fixed_heap.v3 import fixed_heap_pb2
 from envoy.extensions.transport_sockets.tls.v3 import tls_pb2
@@ -28,7 +29,7 @@ from xds_server.envoy import (
 from xds_server.subscription import node_of
 
 # Any needs its messages known.
-_KNOWN = (downstream_connections_pb2, fixed_heap_pb2, http_protocol_options_pb2)
+_KNOWN = (downstream_connections_pb2, fixed_heap_pb2, http_protocol_options_pb2, internal_listener_pb2)
 PROCESS = MediaProxy(workers=3, files=9_000, instance="abc")
 NODE = ProxyNode(id="envoy", kind=ProxyKind.MEDIA, process=PROCESS)
 WANTED = Bootstrap(
@@ -129,3 +130,9 @@ def test_without_an_identity_nothing_is_encrypted() -> None:
 def test_only_media_proxies_leave_statistics_out() -> None:
     assert read(WANTED).stats_config.HasField("stats_matcher")
     assert not read(replace(WANTED, node=replace(NODE, kind=ProxyKind.GATEWAY))).stats_config.HasField("stats_matcher")
+
+
+@pytest.mark.parametrize("kind", ProxyKind)
+def test_clusters_may_lead_to_listeners_of_the_same_envoy(kind: ProxyKind) -> None:
+    (extension,) = read(replace(WANTED, node=replace(NODE, kind=kind))).bootstrap_extensions
+    assert extension.typed_config.Is(internal_listener_pb2.InternalListener.DESCRIPTOR)
