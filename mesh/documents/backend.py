@@ -22,7 +22,9 @@ class BackendEndpoint(DocumentModel):
 
     name: ObjectNameText = Field(description="Name, unique in the backend; what sessions and logs show.")
     address: AddressText = Field(description="IPv4 or IPv6 address, or host name.")
-    port: Port = Field(default=DEFAULT_RTSP_PORT, description="Its port; the default is RTSP's, so routes of UDP and TCP need one.")
+    port: Port = Field(
+        default=DEFAULT_RTSP_PORT, description="Its port; UDPRoute and TCPRoute need one, the default is RTSP's."
+    )
     path: BasePath = Field(
         default="",
         description="Put before every path asked of this server; a query in it is sent with every request.",

@@ -36,7 +36,7 @@ class ServicePort(DocumentModel):
 
     name: str = Field(default="", max_length=63, description="Name; EndpointSlices use it to say which port.")
     port: Port = Field(description="The port that routes name.")
-    protocol: Protocol = Field(default=Protocol.TCP, description="Transport protocol; RTSP and TCPRoute need TCP, UDPRoute needs UDP.")
+    protocol: Protocol = Field(default=Protocol.TCP, description="Transport protocol; RTSP needs TCP.")
     app_protocol: Unused
     node_port: Unused
     target_port: Unused
