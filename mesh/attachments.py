@@ -10,7 +10,7 @@ the line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
 from mesh.gateways import (
@@ -30,10 +30,11 @@ from mesh.gateways import (
     TransportRoutes,
 )
 from mesh.objects import ObjectName
+from mesh.ports import PortBook
 from mesh.session_policy import effective, unfit
 
 FieldPath = tuple[str | int, ...]
-_WILDCARDS = {"0.0.0.0", "::"}
+_UNKNOWN = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,17 +80,17 @@ class _Work:
 
     def ports(self) -> Iterator[Fault]:
         """Listeners that would take each other's port."""
-        seen: dict[tuple[TransportProtocol, int], list[tuple[Gateway, Listener]]] = {}
+        book, unknown = PortBook(), PortBook()
         for name in sorted(self._gateways):
             gateway = self._gateways[name]
             for index, listener in enumerate(gateway.listeners):
-                others = seen.setdefault((listener.protocol, listener.port), [])
-                clash = next((other for other in others if overlap(other[0].addresses, gateway.addresses)), None)
-                if clash is not None:
-                    port = f"{listener.protocol.value} port {listener.port}"
-                    owner = f'listener "{clash[1].name}" of Gateway {clash[0].name}'
-                    yield _fault(gateway, ("spec", "listeners", index, "port"), f"{owner} has {port} already")
-                others.append((gateway, listener))
+                owner = f'listener "{listener.name}" of Gateway {name}'
+                # Which addresses are meant where none are named is not known here; it is the same ones each time.
+                taken, addresses = (book, gateway.addresses) if gateway.addresses else (unknown, (_UNKNOWN,))
+                other = taken.take(listener.protocol, listener.port, addresses, owner)
+                if other is not None:
+                    message = f"{other} has {listener.protocol.value} port {listener.port} already"
+                    yield _fault(gateway, ("spec", "listeners", index, "port"), message)
 
     def targets(self) -> Iterator[Fault]:
         """Policies for something that is not there, or that has a policy already."""
@@ -180,23 +181,6 @@ class _Work:
             said = (field.name for field in fields(policy.settings) if getattr(policy.settings, field.name) is not None)
             origin.update(dict.fromkeys(said, policy))
         return PolicySettings(**{name: getattr(policy.settings, name) for name, policy in origin.items()}), origin
-
-
-def overlap(one: Iterable[str], other: Iterable[str]) -> bool:
-    """Whether two sets of addresses share one. None given is a set of its own: which addresses that is, is not known
-    here."""
-    first, second = tuple(one), tuple(other)
-    if not first or not second:
-        return first == second
-    return any(_same(a, b) for a in first for b in second)
-
-
-def _same(one: str, other: str) -> bool:
-    return one == other or (_family(one) == _family(other) and not _WILDCARDS.isdisjoint((one, other)))
-
-
-def _family(address: str) -> int:
-    return 6 if ":" in address else 4
 
 
 def _names(gateway: Gateway) -> list[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mesh.attachments import overlap
 from mesh.gateways import TransportProtocol
 from mesh.model import Mesh, MeshError
+from mesh.ports import PortBook
 from xds_server.media import MediaSettings
+
+_MEDIA = "media"
 
 
 def check_ports(mesh: Mesh, media: MediaSettings) -> None:
@@ -18,20 +20,18 @@ def check_ports(mesh: Mesh, media: MediaSettings) -> None:
 
 
 def _taken_ports(mesh: Mesh, media: MediaSettings) -> Iterator[str]:
-    ports = range(media.layout.first_port, media.layout.last_port + 1)
-    seen: dict[tuple[TransportProtocol, int], list[tuple[str, tuple[str, ...]]]] = {}
+    first, last = media.layout.first_port, media.layout.last_port
+    book = PortBook()
+    for port in range(first, last + 1) if mesh.gateways else ():
+        book.take(TransportProtocol.UDP, port, media.addresses, _MEDIA)
     for gateway in mesh.gateways.values():
-        addresses = gateway.addresses or media.addresses
         for listener in gateway.listeners:
             label = f'listener "{listener.name}" of Gateway {gateway.name}'
-            is_media = listener.protocol is TransportProtocol.UDP and listener.port in ports
-            if is_media and overlap(addresses, media.addresses):
+            other = book.take(listener.protocol, listener.port, gateway.addresses or media.addresses, label)
+            if other == _MEDIA:
                 yield (
-                    f"{label}: UDP port {listener.port} is one of the media ports ({ports[0]}-{ports[-1]}); take"
-                    " another, or move those with --media-ports"
+                    f"{label}: UDP port {listener.port} is one of the media ports ({first}-{last}); take another, or"
+                    " move those with --media-ports"
                 )
-            others = seen.setdefault((listener.protocol, listener.port), [])
-            for other, taken in others:
-                if overlap(addresses, taken):
-                    yield f"{label}: {other} has {listener.protocol.value} port {listener.port} already"
-            others.append((label, addresses))
+            elif other is not None:
+                yield f"{label}: {other} has {listener.protocol.value} port {listener.port} already"

@@ -34,7 +34,8 @@ def compile_documents(documents: Documents, *, source: str) -> Slice:
 
     Raises DocumentErrors naming every reference to something that is not there.
     """
-    problems = (*dangling_references(documents), *misfits(documents))
+    gateways = gateway_objects(documents)
+    problems = (*dangling_references(documents), *misfits(documents, gateways))
     if problems:
         raise DocumentErrors(problems)
     routes = (_route(loaded.document) for loaded in documents.of_kind(RTSPRoute))
@@ -42,7 +43,7 @@ def compile_documents(documents: Documents, *, source: str) -> Slice:
         source=source,
         routes=MappingProxyType({route.name: route for route in routes}),
         backends=MappingProxyType({backend.name: backend for backend in _backends(documents)}),
-        **gateway_objects(documents),
+        **gateways,
     )
 
 

@@ -36,10 +36,10 @@ def gateway_objects(documents: Documents) -> dict[str, Mapping[Any, Any]]:
     }
 
 
-def misfits(documents: Documents) -> Iterator[DocumentProblem]:
-    """What does not fit together of gateways, routes and policies."""
+def misfits(documents: Documents, objects: Mapping[str, Mapping[Any, Any]]) -> Iterator[DocumentProblem]:
+    """What does not fit together of gateways, routes and policies, which `gateway_objects` made."""
     loaded = {(item.document.kind, object_name(item.document)): item for item in documents.loaded}
-    _, faults = attach(**gateway_objects(documents))
+    _, faults = attach(**objects)
     for fault in faults:
         yield loaded[fault.kind, fault.name].problem(fault.path, fault.message)
 
