@@ -104,31 +104,24 @@ async def test_routes_move_to_new_clusters_and_then_the_old_ones_go_without_a_fa
         assert {each.name for each in pair.server.recorder.statuses() if each.type_url == CLUSTER} == {old}
 
 
-@pytest.mark.parametrize("type_url", [LISTENER, CLUSTER])
-async def test_calls_fail_while_the_listener_or_cluster_does_not_exist(
-    ports: PortRange, backends: tuple[GrpcBackend, GrpcBackend], type_url: str
+async def test_calls_fail_while_the_service_does_not_exist_and_work_when_it_is_back(
+    ports: PortRange, backends: tuple[GrpcBackend, GrpcBackend]
 ) -> None:
     async with called(ports.take(), backends) as pair:
-        held = pair.server.cache.get(type_url, SERVICE)
-        assert held is not None
-        pair.put(remove=((type_url, SERVICE),))
+        pair.put(remove=tuple((kind, SERVICE) for kind in (LISTENER, ROUTE, CLUSTER, ENDPOINT)))
         assert "does not exist" in await pair.outcome("error UNAVAILABLE")
-        pair.server.cache.update(upsert=[held])
-        await pair.outcome("answer one")
+        pair.put(*service_messages(SERVICE, SOURCE, backends[1]))
+        await pair.outcome("answer two")
 
 
-@pytest.mark.parametrize("type_url", [ROUTE, ENDPOINT])
-async def test_removed_routes_and_endpoints_stay_in_use_as_the_protocol_cannot_take_them_back(
-    ports: PortRange, backends: tuple[GrpcBackend, GrpcBackend], type_url: str
+async def test_calls_fail_while_there_are_no_endpoints(
+    ports: PortRange, backends: tuple[GrpcBackend, GrpcBackend]
 ) -> None:
     async with called(ports.take(), backends) as pair:
-        pair.put(remove=((type_url, SERVICE),))
-        # What follows the removal shows that it has been dealt with.
-        marker = eds_cluster(SERVICE, SOURCE, connect_timeout=7)
-        pair.put(marker)
-        await pair.server.recorder.until(pair.server.recorder.has(Resource.of(marker)))
-        await pair.outcome("answer one")
-        assert pair.failures() == []
+        pair.put(endpoints(SERVICE))
+        await pair.outcome("error UNAVAILABLE")
+        pair.put(endpoints(SERVICE, backends[1]))
+        await pair.outcome("answer two")
 
 
 async def test_routes_that_grpc_refuses_are_reported_in_its_words_and_the_old_ones_stay(

@@ -35,6 +35,8 @@ class WebServer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Headers and body are two writes, which otherwise wait for each other for 40 ms.
+    disable_nagle_algorithm = True
     owner: WebServer
     # A client that is gone without a word does not hold the server's end up.
     timeout = 60
