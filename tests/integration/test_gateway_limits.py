@@ -134,6 +134,21 @@ def test_the_access_log_on_standard_output_is_that_of_the_mesh_and_tells_soon(ed
         assert json.loads(line.string)["endpoint"] == f"{LOOPBACK}:{red.port}"
 
 
+@pytest.mark.parametrize("times", [{"idleTimeout": "100ms"}, {"idleTimeout": "1h"}], ids=["idle", "maximum"])
+def test_sessions_with_a_maximum_time_are_logged_whichever_time_ends_them(
+    edge: Edge, red: EchoServer, tmp_path: Path, times: dict[str, str]
+) -> None:
+    log = tmp_path / "sessions.log"
+    session = {"maxDuration": f"{MAXIMUM_SECONDS * 1000:.0f}ms", **times}
+    port = start(edge, red, session=session, accessLog={"type": "File", "path": str(log)})
+    with Flow(port) as flow:
+        assert flow.ask() == "red"
+        wait_until(lambda: log.exists() and bool(log.read_text()), CHANGE_SECONDS, "a line in the log")
+        (entry,) = map(json.loads, log.read_text().splitlines())
+        assert entry["client"] == f"{LOOPBACK}:{flow.address[1]}"
+    assert (entry["datagrams_received"], entry["datagrams_sent"]) == (1, 1)
+
+
 def test_a_health_check_takes_a_backend_out_and_its_flows_move(edge: Edge) -> None:
     # Every endpoint of a route is probed at one port, so two endpoints need two addresses.
     here, there = "127.0.7.1", "127.0.7.2"

@@ -36,8 +36,9 @@ _UDP_FIELDS = {
     "errors_sent": "%DYNAMIC_METADATA(udp.proxy.session:errors_sent)%",
 }
 # Of UDP Envoy would log each datagram that it refuses as a session of its own: a flood of them would fill the disk.
-# They are counted (upstream_cx_overflow, upstream_cx_none_healthy).
-_ACCEPTED = "response.flags == 0"
+# They are counted (upstream_cx_overflow, upstream_cx_none_healthy). 65536 is SI, the end of an idle session whose time
+# is limited too (session_loop.py); of other sessions Envoy flags no end.
+_ACCEPTED = "response.flags == 0 || response.flags == 65536"
 
 
 def access_log(log: AccessLog, listener: str, route: str, protocol: TransportProtocol) -> Any:
