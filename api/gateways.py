@@ -122,13 +122,14 @@ def _policy(policy: mesh_model.SessionPolicy) -> SessionPolicy:
 
 
 def _statuses(plane: ControlPlane, names: set[str]) -> _Statuses:
-    """Of each name the node ids that have something of it, with the statuses."""
+    """Of each name, and what is below it, the node ids that have something of it, with the statuses."""
     found: dict[str, list[tuple[str, ResourceStatus]]] = {}
     if names:
         for node_id, proxy in sorted(_newest(plane).items()):
             for status in proxy.statuses():
-                if status.name in names:
-                    found.setdefault(status.name, []).append((node_id, status))
+                name = status.name if status.name in names else status.name.rpartition("/")[0]
+                if name in names:
+                    found.setdefault(name, []).append((node_id, status))
     return found
 
 

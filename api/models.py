@@ -100,6 +100,7 @@ class Source(ApiModel):
     name: str = Field(description='What the source is: "files", "command line".')
     routes: tuple[str, ...] = Field(description="Routes of its last good state, namespace/name.")
     backends: tuple[str, ...] = Field(description="Backends of its last good state, namespace/name.")
+    gateways: tuple[str, ...] = Field(description="Gateways of its last good state, namespace/name.")
     error: str | None = Field(description="Why its latest change was refused; null if it was not.")
 
 

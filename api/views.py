@@ -60,6 +60,7 @@ def sources(plane: ControlPlane) -> list[models.Source]:
             name=part.source,
             routes=tuple(map(str, sorted(part.routes))),
             backends=tuple(map(str, sorted(part.backends))),
+            gateways=tuple(map(str, sorted(part.gateways))),
             error=plane.source_errors.get(part.source),
         )
         for part in parts

@@ -71,6 +71,7 @@ async def test_a_source_keeps_its_last_good_state_and_shows_why_the_latest_was_r
             "name": "files",
             "routes": ["site/lobby"],
             "backends": ["site/far", "site/pair"],
+            "gateways": [],
             "error": "mesh.yaml:3: unknown field",
         }
     ]

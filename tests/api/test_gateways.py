@@ -6,12 +6,14 @@ import asyncio
 import socket
 
 import uvicorn
+from envoy.config.endpoint.v3 import endpoint_pb2
 from typer.testing import CliRunner
 
 from api.app import create_app
 from api.cli import make_app
 from tests.api.planes import DOCUMENTS, XdsPeer, connect_envoy, routed_plane
 from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER
+from xds_server.resources import Resource
 from xds_server.subscription import Node
 
 GATEWAY = """
@@ -100,6 +102,22 @@ async def test_what_a_proxy_refused_shows_with_its_words(connect):
     (gateway,) = (await connect(served).get("/v1/gateways")).json()["items"]
     (proxy,) = gateway["listeners"][0]["proxies"]
     assert (proxy["id"], proxy["state"], proxy["error"]) == ("edge-1", "rejected", "cannot bind")
+
+
+async def test_what_is_below_a_listener_counts(connect):
+    served = routed_plane(DOCUMENTS + GATEWAY.replace("idleTimeout: 30s", "maxDuration: 30s"))
+    loop = "gateway/site/edge/game/loop"
+    peer = gateway_proxy(served)
+    peer.settle()
+    served.caches.gateways.update(upsert=[_other_loop(loop)])
+    peer.refuse("cannot be")
+    (gateway,) = (await connect(served).get("/v1/gateways")).json()["items"]
+    (proxy,) = gateway["listeners"][0]["proxies"]
+    assert (proxy["state"], proxy["error"]) == ("rejected", "cannot be")
+
+
+def _other_loop(name):
+    return Resource.of(endpoint_pb2.ClusterLoadAssignment(cluster_name=name))
 
 
 async def test_the_commands_show_gateways_after_routes():
