@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_gateway_tcp import ask
 from tests.peers.gateways import CHANGE_SECONDS, LOOPBACK, Document, Edge, backend, gateway, policy, resource, route
 from tests.peers.mesh import Mesh, envoy_stats
 from tests.peers.ports import reserve_ports
 from tests.peers.process import wait_until
 from tests.peers.udp_echo import EchoServer, Flow
-from tests.peers.web import WebServer
+from tests.peers.web import WebServer, ask
 
 pytestmark = pytest.mark.integration
 
@@ -108,6 +107,24 @@ def test_a_listener_that_gets_another_route_keeps_the_sessions_of_the_backends_t
         assert len(red.questions) == 1
 
 
+def test_a_server_that_terminates_and_still_serves_keeps_its_sessions_until_it_is_gone(
+    edge: Edge, red: EchoServer
+) -> None:
+    port = edge.take_port()
+    with EchoServer("blue") as blue, Flow(port) as flow:
+        to_service = route("udp_game", red=1)
+        to_service["spec"]["rules"] = [{"backendRefs": [{"name": "game", "port": 7000}]}]
+        fixed = gateway(udp_game=port), _service(), to_service
+        edge.up(*fixed, _slice("red", red.port, {"ready": True}))
+        assert flow.ask() == "red"
+        leaving = {"ready": False, "serving": True, "terminating": True}
+        edge.write(*fixed, _slice("red", red.port, leaving), _slice("blue", blue.port, {"ready": True}))
+        wait_until(lambda: _new_flow(port) == "blue", CHANGE_SECONDS, "new sessions to go elsewhere")
+        assert [flow.ask() for _ in range(10)] == ["red"] * 10
+        edge.write(*fixed, _slice("blue", blue.port, {"ready": True}))
+        wait_until(lambda: flow.ask() == "blue", CHANGE_SECONDS, "the session to move")
+
+
 def test_a_session_that_ended_is_a_line_on_standard_output_if_the_policy_says_so(edge: Edge, red: EchoServer) -> None:
     port = edge.take_port()
     logged = policy("udp_game", session={"idleTimeout": "100ms"}, accessLog={"type": "Stdout"})
@@ -141,6 +158,23 @@ def test_a_restart_of_the_control_plane_costs_gateways_nothing_and_sends_nothing
             assert _updates(envoy) == before
         file.write_text("\n---\n".join(map(json.dumps, [*fixed, route("udp_game", blue=1)])))
         wait_until(lambda: _new_flow(port) == "blue", CHANGE_SECONDS, "the change")
+
+
+def _service() -> Document:
+    ports = [{"name": "game", "port": 7000, "protocol": "UDP"}]
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "game"}, "spec": {"ports": ports}}
+
+
+def _slice(name: str, port: int, conditions: Document) -> Document:
+    """One server of the Service, at a port of its own."""
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": name, "labels": {"kubernetes.io/service-name": "game"}},
+        "addressType": "IPv4",
+        "ports": [{"name": "game", "port": port, "protocol": "UDP"}],
+        "endpoints": [{"addresses": [LOOPBACK], "conditions": conditions}],
+    }
 
 
 def _has_listener(mesh: Mesh) -> bool:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.peers.gateways import CHANGE_SECONDS, LOOPBACK, Document, Edge, backend, gateway, policy, resource, route
 from tests.peers.process import wait_until
-from tests.peers.web import WebServer
+from tests.peers.web import WebServer, ask
 
 pytestmark = pytest.mark.integration
 
@@ -128,14 +128,3 @@ def test_a_connection_above_the_limit_is_closed_and_counted(edge: Edge, servers:
             assert not ask(stranger)
         assert [ask(connection) for connection in admitted] == ["red", "red"]
     assert edge.stat(f"cluster.{NAME}.upstream_cx_overflow") == 1
-
-
-def ask(connection: socket.socket) -> str:
-    """The server's name; empty when the connection was ended."""
-    connection.sendall(b"GET / HTTP/1.1\r\nHost: web.test\r\n\r\n")
-    answer = b""
-    while b"\r\n\r\n" not in answer or answer.endswith(b"\r\n\r\n"):
-        if not (more := connection.recv(4096)):
-            return ""
-        answer += more
-    return answer.rpartition(b"\r\n\r\n")[2].decode()

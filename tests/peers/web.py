@@ -1,7 +1,8 @@
-"""An HTTP/1.1 server that says its name and keeps connections open, for what a TCPRoute carries."""
+"""HTTP/1.1 for what a TCPRoute carries: a server that says its name and keeps connections open, and a question."""
 
 from __future__ import annotations
 
+import socket
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +32,17 @@ class WebServer:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+def ask(connection: socket.socket) -> str:
+    """The name of the server that answers on a connection; empty when the connection was ended."""
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: web.test\r\n\r\n")
+    answer = b""
+    while b"\r\n\r\n" not in answer or answer.endswith(b"\r\n\r\n"):
+        if not (more := connection.recv(4096)):
+            return ""
+        answer += more
+    return answer.rpartition(b"\r\n\r\n")[2].decode()
 
 
 class _Handler(BaseHTTPRequestHandler):
