@@ -54,6 +54,7 @@ class ResourceType:
     legacy_wildcard: a client that never named a resource of this type means all of them.
     referenced: others point at these, so they arrive before the others and leave after them.
     repeated: sent again, changed or not, behind a changed resource that points at them: its receiver waits for them.
+    acknowledged_warm: clients acknowledge these once they are ready for use, so what points at them waits for that.
     by_alias: clients ask for these by an alias, and what is missing is answered with that alias and no resource (VHDS).
     name_field: the message's field that is the resource's name.
     references: what a message of this type points at.
@@ -67,6 +68,7 @@ class ResourceType:
     legacy_wildcard: bool = False
     referenced: bool = False
     repeated: bool = False
+    acknowledged_warm: bool = False
     by_alias: bool = False
     name_field: str = "name"
     references: Callable[[Any], tuple[Reference, ...]] = no_references
@@ -80,6 +82,7 @@ CLUSTER = ResourceType(
     full_state=True,
     legacy_wildcard=True,
     referenced=True,
+    acknowledged_warm=True,
     references=references_of_cluster,
 )
 ENDPOINT = ResourceType(

@@ -18,11 +18,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from xds_server.cache import Changes, Names, ResourceCache
 from xds_server.names import canonical
 from xds_server.resource_types import ResourceType
-from xds_server.resources import Content
+from xds_server.resources import Content, Resource
 from xds_server.subscription.interest import Interest, once
 from xds_server.subscription.proxy import ResourceStatus, SyncState
 from xds_server.subscription.suspects import Group, Rejection, Suspects
@@ -94,10 +95,25 @@ class Subscription(ABC):
         self._differs: dict[str, Has] = {}
         self._fresh: Names = {}
         self._forced: set[str] = set()
+        self._fallbacks: Names = {}
         self._updates: Names = {}
         self._removals: Names = {}
         self._renewals: dict[str, float] = {}
         self._owes_answer = False
+
+    @property
+    def _parts(self) -> tuple[dict[str, Any], ...]:
+        """Everything that is kept by name."""
+        return (
+            self._differs,
+            self.doubts,
+            self.rejections,
+            self._fallbacks,
+            self._fresh,
+            self._updates,
+            self._removals,
+            self._renewals,
+        )
 
     # What changes from outside
 
@@ -109,19 +125,23 @@ class Subscription(ABC):
         self._journal.wake()
 
     def repeat(self, name: str) -> None:
-        """The client waits for this, so it is answered even where nothing changed (unless it refused just that)."""
+        """The client waits for this, so it is answered even where nothing changed."""
         if self.kind.by_alias:
             self._subscribe(name, force=True)
-        elif self._interest.covers(name) and name not in self.rejections:
-            self._force((name,))
+        elif self._interest.covers(name):
+            if name in self.rejections:
+                self._fall_back(name)
+            else:
+                self._force((name,))
 
     def left_behind(self) -> tuple[str, ...]:
         """What the client may have and will not state on its next stream.
 
-        That is what is in doubt; and all of its collections, of which no client says what it has.
+        That is what is in doubt; what it waits for; and all of its collections, of which no client says what it has.
         """
         members = (name for name in self._interest.collected() if self._has(name) is not None)
-        return tuple(once((*self.doubts, *members)))
+        sent = self.in_flight.contents if self.in_flight and self.kind.repeated else {}
+        return tuple(once((*self.doubts, *sorted(self._forced), *sent, *members)))
 
     def close(self) -> None:
         """Ask the cache for nothing any more."""
@@ -247,9 +267,9 @@ class Subscription(ABC):
         if sent is None:
             return
         contents = {name: content for name, content in sent.contents.items() if self._interest.covers(name)}
-        for name in contents:
-            self.rejections.pop(name, None)
         self._accept(contents)
+        for name in contents.keys() & self.rejections.keys() - self._differs.keys():
+            del self.rejections[name]
         self._report(_versions(contents))
         if sent.group is not None:
             self._convict(self._suspects.accepted(sent.group))
@@ -268,8 +288,20 @@ class Subscription(ABC):
     def _convict(self, rejections: Mapping[str, Rejection]) -> None:
         self.rejections.update(rejections)
         for name, rejection in rejections.items():
-            self._doubt_no_more(name, rejection.version)
             self._journal.rejected.append((self.kind.type_url, name, rejection.message))
+            if self.kind.repeated:
+                self._fall_back(name)
+            else:
+                self._doubt_no_more(name, rejection.version)
+
+    def _fall_back(self, name: str) -> None:
+        """Send again what the client had before it refused this.
+
+        Envoy lets go of it when a refusal ends the wait of what points at it: a cluster would be without endpoints.
+        """
+        if isinstance(self._has(name), Resource):
+            self._fallbacks[name] = None
+            self._fresh[name] = None
 
     # What the client asks for
 
@@ -326,9 +358,8 @@ class Subscription(ABC):
         for name in names:
             if self._has(name) is not None:
                 lost[name] = None
-            for part in (self._differs, self.rejections, self._fresh, self._updates, self._removals, self._renewals):
+            for part in self._parts:
                 part.pop(name, None)
-            self.doubts.pop(name, None)
             self._forced.discard(name)
             self._suspects.drop(name)
         self._report(lost)
@@ -342,7 +373,16 @@ class Subscription(ABC):
     # What is due
 
     def _current(self, names: Iterable[str]) -> Contents:
-        return {name: self._cache.get(self.kind.type_url, name) for name in names}
+        return {name: self._content(name) for name in names}
+
+    def _content(self, name: str) -> Content | None:
+        """What is to be sent under a name."""
+        if name in self._fallbacks:
+            del self._fallbacks[name]
+            has = self._has(name)
+            if isinstance(has, Resource):
+                return has
+        return self._cache.get(self.kind.type_url, name)
 
     def _look(self) -> None:
         """Compare every fresh name with what the client has, and file it under what is to be done."""
@@ -356,7 +396,10 @@ class Subscription(ABC):
             self._updates.pop(name, None)
             self._removals.pop(name, None)
             if self._held_back(name, version):
+                if name in self._fallbacks:
+                    self._updates[name] = None
                 continue
+            self._fallbacks.pop(name, None)
             if name in self._forced:
                 self._updates[name] = None
             elif name in self.doubts or _version(self._has(name)) != version:
@@ -389,8 +432,8 @@ class Subscription(ABC):
         acknowledged = _version(self._has(name))
         last = _version(sent.get(name)) or acknowledged
         error = None
-        if name in self.rejections:
-            rejection = self.rejections[name]
+        rejection = self.rejections.get(name)
+        if rejection is not None and rejection.version == version:
             state, last, error = SyncState.REJECTED, rejection.version, rejection.message
         elif name in sent:
             state = SyncState.SENT

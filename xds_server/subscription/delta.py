@@ -114,7 +114,7 @@ class DeltaSubscription(Subscription):
             name = next(iter(self._updates))
             del self._updates[name]
             self._forced.discard(name)
-            contents[name] = content = self._cache.get(self.kind.type_url, name)
+            contents[name] = content = self._content(name)
             room -= content.wire_size if content else len(name)
         if removals and not self._updates:
             contents.update(dict.fromkeys(self._removals))

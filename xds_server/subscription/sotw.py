@@ -148,9 +148,11 @@ class SotwSubscription(Subscription):
 
     def _version_with(self, contents: Contents) -> str:
         total = self._cache.fingerprint(self.kind.type_url)
-        for name, has in self._differs.items():
-            if name not in contents:
-                total += _fingerprint(has) - _fingerprint(self._cache.get(self.kind.type_url, name))
+        will_have = {**{name: has for name, has in self._differs.items() if name not in contents}, **contents}
+        for name, has in will_have.items():
+            current = self._cache.get(self.kind.type_url, name)
+            if has is not current:
+                total += _fingerprint(has) - _fingerprint(current)
         return _version_info(total) if self._wants_everything() else f"{_version_info(total)}-{_BY_NAME}"
 
     @property

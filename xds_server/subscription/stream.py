@@ -4,9 +4,10 @@ Pure: requests in, responses out as bytes. What the observer is told is told at 
 consistent, so an observer may update the cache at once.
 
 Order (make before break): what others point at (clusters, then endpoints) goes first; what points at it (listeners,
-routes) waits until every such addition has been sent; removals of what others point at come last, once nothing that
-could point at it is on its way. Endpoints never wait for clusters: Envoy acknowledges a cluster only after its
-endpoints have arrived, so a changed cluster's endpoints are sent right behind it even if they are unchanged.
+routes) waits until every such addition has been sent, and until clusters have been acknowledged: Envoy does that once
+they are ready for use, and datagrams that a listener sends to one that is not are lost. Removals of what others point
+at come last, once nothing that could point at it is on its way. Endpoints never wait for clusters: they are what makes
+one ready, so a changed cluster's endpoints are sent right behind it even if they are unchanged.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ _TTL_FEATURES = {
     XdsProtocol.SOTW: frozenset({"xds.config.supports-resource-ttl", "xds.config.resource-in-sotw"}),
 }
 """What a client must say of itself before it is sent a time to live: Envoy says neither unless told to."""
+
+MAX_OWED = 1_000
+"""Names that a client waits for, of a type that it has not asked for yet. It asks within a moment, or never; of too many
+the changed ones are sent in any case."""
 
 _SUBSCRIPTIONS: dict[XdsProtocol, type[DeltaSubscription] | type[SotwSubscription]] = {
     XdsProtocol.DELTA: DeltaSubscription,
@@ -127,6 +132,7 @@ class StreamCore:
         self._journal = Journal(wake, stream_id, knows_ttl=_TTL_FEATURES[protocol] <= node.client_features)
         self._subscriptions: dict[str, Subscribed] = {}
         self._announced = False
+        self._owed: dict[str, set[str]] = {}
         cache.on_release(wake)
 
     def receive(self, request: Any) -> None:
@@ -137,6 +143,9 @@ class StreamCore:
         subscription = self._subscription(self._type_of(request))
         self._count(request, subscription)
         subscription.receive(request)
+        if self._owed:
+            for name in self._owed.pop(request.type_url, ()):
+                subscription.repeat(name)
         if sum(each.size for each in self._subscriptions.values()) > MAX_NAMES:
             raise StreamError(Fault.RESOURCE_EXHAUSTED, f"more than {MAX_NAMES} resource names on one stream")
         self._announce(request)
@@ -166,7 +175,7 @@ class StreamCore:
         referenced = [each for each in in_order if each.kind.referenced]
         for each in referenced:
             self._next(each, responses, now, removals=False)
-        if not any(each.behind for each in referenced):
+        if not any(each.behind or (each.kind.acknowledged_warm and each.in_flight) for each in referenced):
             for each in in_order[len(referenced) :]:
                 self._next(each, responses, now, removals=True)
         if all(each.idle for each in in_order[len(referenced) :]):
@@ -226,9 +235,17 @@ class StreamCore:
         self.proxy.traffic.bytes_sent += len(payload)
         for content in contents.values():
             for type_url, name in content.references if content else ():
-                waiting = self._subscriptions.get(type_url)
-                if waiting is not None and waiting.kind.repeated:
-                    waiting.repeat(name)
+                self._repeat(type_url, name)
+
+    def _repeat(self, type_url: str, name: str) -> None:
+        """The client now waits for this, if it is of a type that is waited for."""
+        waiting = self._subscriptions.get(type_url)
+        if waiting is None:
+            owed = self._owed.setdefault(type_url, set())
+            if len(owed) < MAX_OWED:
+                owed.add(name)
+        elif waiting.kind.repeated:
+            waiting.repeat(name)
 
     def _count(self, request: Any, subscription: Subscribed) -> None:
         traffic = self.proxy.traffic

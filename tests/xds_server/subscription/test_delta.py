@@ -242,12 +242,12 @@ def test_refused_content_is_not_sent_again_until_it_changes(delta: Any, resource
 
 
 def test_refused_content_is_not_sent_again_when_it_comes_back(delta: Any, resource: Any) -> None:
-    good, bad = resource(ENDPOINT, "a", 0), resource(ENDPOINT, "a", 1)
+    good, bad = resource(LISTENER, "a", 0), resource(LISTENER, "a", 1)
     delta.put(good)
-    delta.ack(ENDPOINT, delta.ask(ENDPOINT, "a")[0])
+    delta.ack(LISTENER, delta.ask(LISTENER, "a")[0])
     delta.put(bad)
-    delta.nack(ENDPOINT, delta.read()[0])
-    status = delta.status(ENDPOINT)["a"]
+    delta.nack(LISTENER, delta.read()[0])
+    status = delta.status(LISTENER)["a"]
     assert (status.state, status.version_acknowledged, status.version_sent, status.error) == (
         SyncState.REJECTED,
         good.version,
@@ -256,7 +256,7 @@ def test_refused_content_is_not_sent_again_when_it_comes_back(delta: Any, resour
     )
     delta.put(good)
     assert delta.read() == []
-    assert delta.status(ENDPOINT)["a"].state is SyncState.SYNCED
+    assert delta.status(LISTENER)["a"].state is SyncState.SYNCED
 
 
 def test_the_good_resources_of_a_refused_response_are_sent_again_alone(delta: Any, resource: Any) -> None:

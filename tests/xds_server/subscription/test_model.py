@@ -125,6 +125,7 @@ class DeltaClient(Client):
                 self.wildcard[kind] = True
             self.reasons[kind] = {}
             self.expect(kind, self.refused[kind])
+            self.expect(kind, self.doubts.of(NODE).get(kind.type_url, ()))
             self.send(request)
 
     def subscribe(self, kind: ResourceType, name: str) -> None:

@@ -9,7 +9,7 @@ from envoy.service.discovery.v3 import discovery_pb2
 
 from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER, ROUTE, resource_type
 from xds_server.resources import Resource
-from xds_server.subscription import Fault, StreamError, stream
+from xds_server.subscription import Fault, StreamError, SyncState, XdsProtocol, stream
 
 ALL = [LISTENER, ROUTE, ENDPOINT, CLUSTER]
 IN_ORDER = [kind.type_url for kind in (CLUSTER, ENDPOINT, LISTENER, ROUTE)]
@@ -37,7 +37,24 @@ def types(responses: list[Any]) -> list[str]:
 def test_additions_go_out_in_the_order_of_what_they_point_at(any_stream: Any, resource: Any) -> None:
     subscribe_all(any_stream, resource, "a")
     any_stream.put(*(resource(kind, "a", 1, eds=True) for kind in ALL))
-    assert types(any_stream.read()) == IN_ORDER
+    clusters, endpoints = any_stream.read()
+    listeners, routes = any_stream.accept(CLUSTER, clusters, "a")
+    assert types([clusters, endpoints, listeners, routes]) == IN_ORDER
+
+
+def test_listeners_wait_until_clusters_are_acknowledged_and_not_for_endpoints(any_stream: Any, resource: Any) -> None:
+    """Envoy acknowledges clusters once they can be used; datagrams for one that cannot be used yet are lost."""
+    subscribe_all(any_stream, resource, "a")
+    any_stream.put(resource(LISTENER, "a", 1), resource(ENDPOINT, "a", 1))
+    endpoints, listeners = any_stream.read()
+    any_stream.accept(LISTENER, listeners, "a")
+    any_stream.accept(ENDPOINT, endpoints, "a")
+    any_stream.put(resource(CLUSTER, "a", 2, eds=True))
+    clusters, *_ = any_stream.read()
+    any_stream.put(resource(LISTENER, "a", 2))
+    assert any_stream.read() == []
+    (listeners,) = any_stream.accept(CLUSTER, clusters, "a")
+    assert listeners.type_url == LISTENER.type_url
 
 
 def test_listeners_and_routes_wait_until_every_cluster_has_been_sent(any_stream: Any, resource: Any) -> None:
@@ -47,7 +64,8 @@ def test_listeners_and_routes_wait_until_every_cluster_has_been_sent(any_stream:
     any_stream.accept(ENDPOINT, endpoints, "a")
     any_stream.put(resource(CLUSTER, "a", 2, eds=True), resource(LISTENER, "a", 2), resource(ROUTE, "a", 2))
     assert any_stream.read() == []
-    assert types(any_stream.accept(CLUSTER, clusters, "a")) == IN_ORDER
+    clusters, endpoints = any_stream.accept(CLUSTER, clusters, "a")
+    assert types([clusters, endpoints, *any_stream.accept(CLUSTER, clusters, "a")]) == IN_ORDER
 
 
 def test_endpoints_do_not_wait_for_the_cluster_to_be_acknowledged(any_stream: Any, resource: Any) -> None:
@@ -67,6 +85,47 @@ def test_endpoints_follow_a_changed_cluster_even_if_unchanged(any_stream: Any, r
     assert len(endpoints.resources) == 1
 
 
+def test_endpoints_that_are_asked_for_after_a_changed_cluster_was_sent_are_sent_although_they_match(
+    any_stream: Any, resource: Any
+) -> None:
+    """Envoy asks for clusters first when it reconnects; the changed one waits for its endpoints."""
+    any_stream.put(resource(CLUSTER, "a", eds=True), resource(ENDPOINT, "a"))
+    any_stream.ask(CLUSTER)
+    incremental = any_stream.core.proxy.protocol is XdsProtocol.DELTA
+    stated = {"has": {"a": resource(ENDPOINT, "a").version}} if incremental else {}
+    (endpoints,) = any_stream.ask(ENDPOINT, "a", **stated)
+    assert len(endpoints.resources) == 1
+
+
+def test_endpoints_that_a_cluster_waited_for_when_the_stream_broke_are_sent_on_the_next(
+    cache: Any, delta_stream: Any, resource: Any
+) -> None:
+    before = delta_stream(cache)
+    subscribe_all(before, resource, "a")
+    before.put(resource(CLUSTER, "a", 1, eds=True))
+    clusters, _endpoints = before.read()
+    before.ack(CLUSTER, clusters)
+    after = delta_stream(cache, doubts=before.core.doubts())
+    assert after.ask(CLUSTER, has={"a": clusters.resources[0].version}) == []
+    (endpoints,) = after.ask(ENDPOINT, "a", has={"a": resource(ENDPOINT, "a").version})
+    assert len(endpoints.resources) == 1
+
+
+def test_a_cluster_that_waits_gets_the_endpoints_it_had_when_the_newest_are_refused(delta: Any, resource: Any) -> None:
+    subscribe_all(delta, resource, "a")
+    delta.put(resource(ENDPOINT, "a", 7))
+    (refused,) = delta.read()
+    (fallback,) = delta.nack(ENDPOINT, refused, "no")
+    assert [entry.version for entry in fallback.resources] == [resource(ENDPOINT, "a").version]
+    assert delta.ack(ENDPOINT, fallback) == []
+    assert delta.status(ENDPOINT)["a"].state is SyncState.REJECTED
+    delta.put(resource(CLUSTER, "a", 1, eds=True))
+    _clusters, fallback = delta.read()
+    assert [entry.version for entry in fallback.resources] == [resource(ENDPOINT, "a").version]
+    assert delta.ack(ENDPOINT, fallback) == []
+    assert delta.status(ENDPOINT)["a"].state is SyncState.REJECTED
+
+
 def test_stale_clusters_and_endpoints_are_removed_after_the_listeners_moved(delta: Any, resource: Any) -> None:
     subscribe_all(delta, resource, "a")
     delta.remove(CLUSTER, "a")
@@ -83,9 +142,9 @@ def test_a_full_state_keeps_stale_clusters_until_the_listeners_moved(sotw: Any, 
     subscribe_all(sotw, resource, "a", "b")
     sotw.remove(CLUSTER, "a")
     sotw.put(resource(LISTENER, "a", 1), resource(CLUSTER, "b", 1, eds=True))
-    clusters, _endpoints, listeners = sotw.read()
+    clusters, _endpoints = sotw.read()
     assert len(clusters.resources) == 2
-    sotw.accept(CLUSTER, clusters, "a", "b")
+    (listeners,) = sotw.accept(CLUSTER, clusters, "a", "b")
     (clusters,) = sotw.accept(LISTENER, listeners, "a", "b")
     assert len(clusters.resources) == 1
 
