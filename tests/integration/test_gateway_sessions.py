@@ -10,7 +10,19 @@ from time import monotonic
 
 import pytest
 
-from tests.peers.gateways import CHANGE_SECONDS, Document, Edge, backend, gateway, policy, resource, route
+from tests.peers.gateways import (
+    CHANGE_SECONDS,
+    LOOPBACK,
+    Document,
+    Edge,
+    backend,
+    gateway,
+    policy,
+    resource,
+    route,
+    service,
+    service_route,
+)
 from tests.peers.process import wait_until
 from tests.peers.raknet_peers import RakNetPlayer, RakNetServer
 from tests.peers.udp_echo import EchoServer, Flow, Talker, answered_by, flows, shares
@@ -21,6 +33,8 @@ pytestmark = pytest.mark.integration
 STICK = policy("udp_game", session={"onBackendChange": "Stick"})
 MOVE = policy("udp_game", session={"onBackendChange": "Move"})
 ROUNDS = 20
+# All of 127.0.0.0/8 is this machine's.
+OLD_POD, NEW_POD = "127.0.7.1", "127.0.7.2"
 # Half of what Envoy would gather changes of health for; it would keep them back for longer when they come often.
 AT_ONCE_SECONDS = 0.5
 
@@ -118,6 +132,35 @@ def test_flows_whose_backend_is_gone_from_the_documents_move_whatever_the_policy
         scene.weigh(blue=1)
         scene.until_new_flows_reach("blue")
         assert flow.ask() == "blue"
+
+
+def test_flows_stick_to_a_pod_that_terminates_and_new_ones_go_to_the_ready(edge: Edge) -> None:
+    port, served = edge.take_port(), edge.take_port()
+    with EchoServer("old", address=OLD_POD, port=served), EchoServer("new", address=NEW_POD, port=served):
+        fixed = gateway(udp_game=port), service_route("udp_game", "game", served)
+        edge.up(*fixed, *service("game", served, ready=[OLD_POD]))
+        with Flow(port) as flow:
+            assert flow.ask() == "old"
+            edge.write(*fixed, *service("game", served, ready=[NEW_POD], terminating=[OLD_POD]))
+            wait_until(lambda: set(shares(port, 4)) == {"new"}, CHANGE_SECONDS, "new flows at the new pod")
+            assert flow.ask() == "old"
+            edge.write(*fixed, *service("game", served, ready=[NEW_POD]))
+            wait_until(lambda: flow.ask() == "new", CHANGE_SECONDS, "a move when the old pod is gone")
+
+
+@pytest.mark.parametrize("times", [{}, {"maxDuration": "1h"}], ids=["plain", "with a maximum time"])
+def test_a_flow_is_served_as_soon_as_its_service_has_a_pod(edge: Edge, red: EchoServer, times: dict[str, str]) -> None:
+    port = edge.take_port()
+    fixed = gateway(udp_game=port), service_route("udp_game", "game", red.port), policy("udp_game", session=times)
+    edge.up(*fixed, *service("game", red.port, ready=[]))
+    with Flow(port) as flow:
+        assert [flow.ask(timeout=0.1) for _ in range(3)] == [None] * 3
+        assert edge.stat(f"udp.{resource('udp_game')}.downstream_sess_active") == 0
+        edge.write(*fixed, *service("game", red.port, ready=[LOOPBACK]))
+        wait_until(lambda: flow.ask(timeout=0.2) == "red", CHANGE_SECONDS, "an answer")
+        edge.write(*fixed, *service("game", red.port, ready=[]))
+        wait_until(lambda: not shares(port, 1)["red"], CHANGE_SECONDS, "nobody for new flows")
+    assert "envoy bug" not in edge.process.output
 
 
 def test_a_flow_goes_on_when_its_route_was_gone_and_comes_back(edge: Edge, red: EchoServer, blue: EchoServer) -> None:

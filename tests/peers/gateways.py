@@ -32,9 +32,26 @@ def gateway(**ports: int) -> Document:
 def route(listener: str, **weights: int) -> Document:
     """A UDPRoute or TCPRoute, named as its listener; backends by name, with their weights."""
     backends = [{"group": OURS, "kind": "Backend", "name": name, "weight": weight} for name, weight in weights.items()]
-    parent = {"name": GATEWAY, "sectionName": _name(listener)}
-    spec = {"parentRefs": [parent], "rules": [{"backendRefs": backends}]}
-    return _document(f"{listener[:3].upper()}Route", _name(listener), spec, f"{GATEWAY_API}/v1")
+    return _route(listener, backends)
+
+
+def service_route(listener: str, name: str, port: int) -> Document:
+    """A UDPRoute or TCPRoute to a port of a Service."""
+    return _route(listener, [{"kind": "Service", "name": name, "port": port}])
+
+
+def service(name: str, port: int, *, ready: Sequence[str], terminating: Sequence[str] = ()) -> list[Document]:
+    """A Service with a UDP port, and the addresses of its pods: those that are ready, those that only end what runs."""
+    ports = [{"name": "game", "port": port, "protocol": "UDP"}]
+    conditions = {"ready": False, "serving": True, "terminating": True}
+    endpoints = [{"addresses": [address], "conditions": {"ready": True}} for address in ready]
+    endpoints += [{"addresses": [address], "conditions": conditions} for address in terminating]
+    labels = {"kubernetes.io/service-name": name}
+    pods = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": name, "labels": labels}}
+    return [
+        _document("Service", name, {"ports": ports}, "v1"),
+        {**pods, "addressType": "IPv4", "ports": ports, "endpoints": endpoints},
+    ]
 
 
 def backend(name: str, *ports: int, address: str = LOOPBACK) -> Document:
@@ -109,6 +126,12 @@ class Edge:
     def taken(self) -> Mapping[str, int]:
         """How many updates of each kind Envoy has taken."""
         return self.stats(r"(lds|cds|gateway/.*)\.update_success$")
+
+
+def _route(listener: str, backends: list[Document]) -> Document:
+    parent = {"name": GATEWAY, "sectionName": _name(listener)}
+    spec = {"parentRefs": [parent], "rules": [{"backendRefs": backends}]}
+    return _document(f"{listener[:3].upper()}Route", _name(listener), spec, f"{GATEWAY_API}/v1")
 
 
 def _document(kind: str, name: str, spec: Document, version: str) -> Document:
