@@ -103,6 +103,10 @@ class Envoy:
         found = (await self._get(f"/stats?format=json&filter={pattern}")).json()["stats"]
         return {each["name"]: each["value"] for each in found if "name" in each}
 
+    async def uptime(self) -> int:
+        """Whole seconds since it began."""
+        return (await self.stats("^server.uptime$"))["server.uptime"]
+
     async def listening(self, listener: str) -> tuple[str, int]:
         """Address and port of a listener that takes any free port."""
         listeners = (await self._get("/listeners?format=json")).json().get("listener_statuses", ())
