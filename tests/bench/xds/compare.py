@@ -194,6 +194,8 @@ def _connect_figures(sizes: Sizes, middle: Ways, fetched: Ways, wild: Ways) -> I
     what = f"{load.clients:,} clients connect and fetch {load.each}"
     yield _cpu(fetched, "connect").figure(f"{what}: CPU", "s", _FETCH_CPU)
     yield _wall(fetched, "connect").figure(f"{what}: wall", "s", _TEN_SECONDS)
+    refused = fetched[Served.MESH].steps["connect"].refused
+    yield Figure(what=f"{what}: refused at first", unit="streams", mesh=refused, goal=_NOTHING)
     for named, load, ways in (
         (f"{sizes.meshes[1].each} by name", sizes.meshes[1], middle),
         (f"wildcard of {sizes.wildcard.resources:,}", sizes.wildcard, wild),

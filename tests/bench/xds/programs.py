@@ -23,8 +23,10 @@ _STOP_SECONDS = 30.0
 # A clock that counts a process's own processor time, of all its threads (CPUCLOCK_SCHED, see clock_gettime(2)).
 _PROCESS_CLOCK = 2
 _LOOK_SECONDS = 0.05
-_IDLE_SECONDS = 0.0008
-_SETTLE_SECONDS = 60.0
+# An idle Go or Python process of ours uses less than this between two looks.
+_IDLE_SECONDS = 0.001
+_QUIET_LOOKS = 3
+_SETTLE_SECONDS = 120.0
 
 
 @cache
@@ -87,6 +89,9 @@ class Program:
         self._name = f"{Path(argv[0]).name} ({self._popen.pid})"
         self.pid = self._popen.pid
 
+    def __str__(self) -> str:
+        return self._name
+
     def __enter__(self) -> Self:
         return self
 
@@ -126,20 +131,8 @@ class Program:
         """Its bytes (Pss)."""
         return memory_bytes(self.pid)
 
-    def settle(self) -> float:
-        """Wait until it neither runs nor wants to; gives when that began, in seconds since the epoch."""
-        deadline = time.monotonic() + _SETTLE_SECONDS
-        busy = self._wanted()
-        while time.monotonic() < deadline:
-            began = time.time()
-            time.sleep(_LOOK_SECONDS)
-            before, busy = busy, self._wanted()
-            if busy - before < _IDLE_SECONDS:
-                return began
-        raise RuntimeError(f"{self._name} was still busy after {_SETTLE_SECONDS:g} s")
-
-    def _wanted(self) -> float:
-        """Seconds that its threads ran or waited for a processor, which on a busy machine is most of it."""
+    def wanted_seconds(self) -> float:
+        """Seconds that its threads have run or waited for a processor, which on a busy machine is much of it."""
         total = 0
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             try:
@@ -148,6 +141,25 @@ class Program:
                 continue
             total += int(ran) + int(waited)
         return total / 1e9
+
+
+def settle(programs: Sequence[Program]) -> float:
+    """Wait until none of them runs nor wants to; gives when that began, in seconds since the epoch.
+
+    All of them at once, and for more than a moment: one may wait for another, which waits for a processor.
+    """
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    began, quiet = time.time(), 0
+    wanted = sum(program.wanted_seconds() for program in programs)
+    while time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+        before, wanted = wanted, sum(program.wanted_seconds() for program in programs)
+        quiet = quiet + 1 if wanted - before < _IDLE_SECONDS else 0
+        if quiet == _QUIET_LOOKS:
+            return began
+        if not quiet:
+            began = time.time()
+    raise RuntimeError(f"still busy after {_SETTLE_SECONDS:g} s: {', '.join(str(each) for each in programs)}")
 
 
 def python(module: str, *arguments: str) -> list[str]:

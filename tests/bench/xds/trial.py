@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tests.bench.figures import median
-from tests.bench.xds.programs import Program, built, python
+from tests.bench.xds.programs import Program, built, python, settle
 from tests.bench.xds.resources import BY_NAME, BY_WILDCARD
 
 _PACE_MS = 5.0
@@ -52,12 +52,13 @@ class Load:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """cpu: processor seconds of the server. wall: seconds until the last acknowledgement was written or, when nothing
-    is to be answered, until the server was at rest. resources, messages: what the clients received."""
+    is to be answered, until the server was at rest. resources: what the clients received. refused: streams that the
+    server ended, which were then opened again."""
 
     cpu: float
     wall: float
     resources: int
-    messages: int
+    refused: int
 
 
 class Trial:
@@ -112,7 +113,7 @@ class Trial:
             cpu=median([cost.cpu for cost in costs]),
             wall=median([cost.wall for cost in costs]),
             resources=costs[-1].resources,
-            messages=costs[-1].messages,
+            refused=sum(cost.refused for cost in costs),
         )
 
     def memory_kb(self, clients: int | None = None) -> float:
@@ -126,7 +127,7 @@ class Trial:
             cpu=self._cpu - cpu_before,
             wall=end - start,
             resources=counts["resources"],
-            messages=counts["messages"],
+            refused=counts["refused"],
         )
 
     @property
@@ -138,7 +139,7 @@ class Trial:
         return sum(server.memory for server in self._servers)
 
     def _settle(self) -> float:
-        return max(server.settle() for server in self._servers)
+        return settle((*self._servers, self._client))
 
     def _rest(self) -> None:
         for server in self._servers:

@@ -14,6 +14,8 @@ type said struct {
 	Bytes     int64 `json:"bytes"`
 	// Changed counts resources whose version was not what this process remembered of their name.
 	Changed int64 `json:"changed"`
+	// Refused counts streams that the server ended.
+	Refused int64 `json:"refused"`
 	// StartNS is when the last mark was; LastAckNS when the latest acknowledgement was written; both since the epoch.
 	StartNS   int64 `json:"start_ns"`
 	LastAckNS int64 `json:"last_ack_ns"`
@@ -21,7 +23,7 @@ type said struct {
 
 // counts is what all clients of the process have received since the last mark.
 type counts struct {
-	messages, resources, removed, bytes, changed, start, lastAck atomic.Int64
+	messages, resources, removed, bytes, changed, refused, start, lastAck atomic.Int64
 
 	mutex   sync.Mutex
 	awaited int64
@@ -29,7 +31,8 @@ type counts struct {
 }
 
 func (c *counts) mark() {
-	for _, each := range []*atomic.Int64{&c.messages, &c.resources, &c.removed, &c.bytes, &c.changed, &c.lastAck} {
+	all := []*atomic.Int64{&c.messages, &c.resources, &c.removed, &c.bytes, &c.changed, &c.refused, &c.lastAck}
+	for _, each := range all {
 		each.Store(0)
 	}
 	c.start.Store(time.Now().UnixNano())
@@ -42,6 +45,7 @@ func (c *counts) said() said {
 		Removed:   c.removed.Load(),
 		Bytes:     c.bytes.Load(),
 		Changed:   c.changed.Load(),
+		Refused:   c.refused.Load(),
 		StartNS:   c.start.Load(),
 		LastAckNS: c.lastAck.Load(),
 	}

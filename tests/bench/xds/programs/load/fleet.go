@@ -23,6 +23,9 @@ const (
 	// A server that is busy with thousands of new connections answers the first handshake late.
 	connectTimeout  = 60 * time.Second
 	maxMessageBytes = 64 << 20
+	// A stream that was refused is opened again after this; a server that refuses more than this is not worth measuring.
+	retryPause     = 200 * time.Millisecond
+	refusalsAtMost = 20_000
 )
 
 // fleet is all clients. What a resource's version was last is remembered once, as all are told the same.
@@ -107,27 +110,39 @@ func (f *fleet) dial() (*grpc.ClientConn, error) {
 	return connection, nil
 }
 
-// serve is one client: it subscribes, calls subscribed, and acknowledges until it is closed. What it sends to subscribe
-// to all is made once, as it may be large.
+// serve is one client: it subscribes, calls subscribed, and acknowledges until it is closed. A stream that the server
+// ends is counted and opened again, as every proxy does. What subscribes to all is made once, as it may be large.
 func (f *fleet) serve(connection *grpc.ClientConn, told command, node int, all []byte, subscribed func()) error {
-	description := &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}
+	once := sync.OnceFunc(subscribed)
+	defer once()
 	first, err := f.first(told, node, all)
 	if err != nil {
-		subscribed()
 		return err
 	}
+	for {
+		err = f.stream(connection, told.Type, first, once)
+		if f.context.Err() != nil {
+			return nil
+		}
+		if f.counts.refused.Add(1) > refusalsAtMost {
+			return fmt.Errorf("the stream of node %d, after many others: %w", node, err)
+		}
+		time.Sleep(retryPause)
+	}
+}
+
+// stream is one stream of a client, until it ends.
+func (f *fleet) stream(connection *grpc.ClientConn, typeURL string, first []byte, subscribed func()) error {
+	description := &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}
 	stream, err := connection.NewStream(f.context, description, method, grpc.WaitForReady(true))
 	if err == nil {
 		err = stream.SendMsg(&first)
 	}
 	subscribed()
 	for got := (response{}); err == nil; {
-		err = f.step(stream, told.Type, &got)
+		err = f.step(stream, typeURL, &got)
 	}
-	if f.context.Err() != nil {
-		return nil
-	}
-	return fmt.Errorf("the stream of node %d: %w", node, err)
+	return err
 }
 
 func (f *fleet) step(stream grpc.ClientStream, typeURL string, got *response) error {
