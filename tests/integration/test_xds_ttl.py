@@ -26,11 +26,7 @@ pytestmark = pytest.mark.integration
 TTL_SECONDS = 1.0
 RENEWALS = 3
 FEATURES = ("xds.config.supports-resource-ttl", "xds.config.resource-in-sotw")
-VARIANTS = [
-    (version, Wiring(protocol=protocol, client_features=FEATURES))
-    for version in (OLDEST, NEWEST)
-    for protocol in XdsProtocol
-]
+WIRINGS = [Wiring(protocol=protocol, client_features=FEATURES) for protocol in XdsProtocol]
 MORTAL = {(LISTENER, "mortal"), (CLUSTER, "mortal")}
 
 
