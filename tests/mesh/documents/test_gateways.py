@@ -1,8 +1,11 @@
 """Gateways, their routes and policies become objects of the mesh; what does not fit is refused with its line."""
 
+import re
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mesh.documents import DocumentErrors, compile_documents, load_documents
 from mesh.gateways import (
@@ -394,3 +397,34 @@ def test_the_faults_of_two_sources_together_are_found() -> None:
     other = compile_documents(load_documents([("m", gateway(name="other"))]), source="kubernetes")
     with pytest.raises(MeshError, match='Gateway default/other: listener "game" of Gateway default/edge has UDP port'):
         merge([one, other])
+
+
+WHOLE = [
+    gateway(
+        "{name: game, protocol: UDP, port: 7777, allowedRoutes: {namespaces: {from: Same}, kinds: [{kind: UDPRoute}]}}"
+    ),
+    route("{kind: Backend, name: game, weight: 2}, {name: dns, port: 53}", parent="{name: edge, sectionName: game}"),
+    BACKEND,
+    SERVICE,
+    policy("session: {idleTimeout: 9s}, limits: {maxSessions: 1}, healthCheck: {type: HTTP, port: 1, path: /}"),
+]
+TEXT = "---\n".join(WHOLE)
+PLACES = [match.span() for match in re.finditer(r"[\w./-]+|[{}\[\],:]", TEXT)]
+WORDS = sorted({TEXT[begin:end] for begin, end in PLACES})
+
+TYPOS = st.tuples(st.integers(0, len(PLACES) - 1), st.sampled_from([*WORDS, "", "9", "''"]))
+
+
+@given(st.lists(TYPOS, max_size=3))
+@settings(max_examples=200, deadline=None)
+def test_whatever_a_typo_makes_of_documents_they_are_a_mesh_or_refused_with_a_place(
+    typos: list[tuple[int, str]],
+) -> None:
+    text = TEXT
+    for index, word in sorted(dict(typos).items(), reverse=True):
+        begin, end = PLACES[index]
+        text = text[:begin] + word + text[end:]
+    try:
+        merge([compile_documents(load_documents([("mesh.yaml", text)]), source="files")])
+    except DocumentErrors as error:
+        assert all(str(problem).startswith("mesh.yaml:") for problem in error.problems)
