@@ -204,14 +204,14 @@ async def _read(stream: _Stream) -> None:
     context, core = stream.context, stream.core
     budget = request_budget(time.monotonic())
     while (request := await context.read()) is not grpc.aio.EOF:
-        if not core.answers(request):
+        answers = core.receive(request)
+        if core.due or core.next_timer is not None:
+            stream.due.set()
+        if not answers:
             delay = budget.spend(time.monotonic())
             if delay > 0:
                 core.proxy.traffic.throttled += 1
                 await asyncio.sleep(delay)
-        core.receive(request)
-        if core.due or core.next_timer is not None:
-            stream.due.set()
 
 
 async def _write(stream: _Stream) -> None:

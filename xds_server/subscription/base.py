@@ -18,6 +18,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from xds_server.cache import Changes, Names, ResourceCache
@@ -44,6 +45,13 @@ class Claimed:
     """What a client says it has from an earlier stream."""
 
     version: str
+
+
+class Answer(Enum):
+    """What a client says of a response."""
+
+    ACK = "ack"
+    NACK = "nack"
 
 
 Has = Content | Claimed | None
@@ -160,6 +168,11 @@ class Subscription(ABC):
         return bool(self._fresh or self._updates or self._suspects)
 
     @property
+    def awaited(self) -> bool:
+        """Must what points at these wait?"""
+        return self.behind or (self.kind.acknowledged_warm and self.in_flight is not None)
+
+    @property
     def due(self) -> bool:
         """May `next_response` have something, whatever the time?"""
         return self.in_flight is None and bool(
@@ -258,18 +271,28 @@ class Subscription(ABC):
 
     # What the client says
 
-    def answers(self, nonce: str) -> bool:
-        """Is this the nonce of the response in flight?"""
-        return self.in_flight is not None and nonce == self.in_flight.nonce
+    def answer_of(self, request: Any) -> Answer | None:
+        """What a request says of the response in flight; None: nothing."""
+        if self.in_flight is None or request.response_nonce != self.in_flight.nonce:
+            return None
+        return Answer.NACK if request.HasField("error_detail") else Answer.ACK
+
+    def _take(self, answer: Answer | None, request: Any) -> None:
+        if answer is Answer.ACK:
+            self._acknowledge()
+        elif answer is Answer.NACK:
+            self._refuse(request.error_detail.message)
 
     def _acknowledge(self) -> None:
         sent, self.in_flight = self.in_flight, None
         if sent is None:
             return
-        contents = {name: content for name, content in sent.contents.items() if self._interest.covers(name)}
+        covers = self._interest.covers
+        contents = {name: content for name, content in sent.contents.items() if covers(name)}
         self._accept(contents)
-        for name in contents.keys() & self.rejections.keys() - self._differs.keys():
-            del self.rejections[name]
+        if self.rejections:
+            for name in contents.keys() & self.rejections.keys() - self._differs.keys():
+                del self.rejections[name]
         self._report(_versions(contents))
         if sent.group is not None:
             self._convict(self._suspects.accepted(sent.group))
@@ -388,6 +411,7 @@ class Subscription(ABC):
         """Compare every fresh name with what the client has, and file it under what is to be done."""
         fresh, self._fresh = self._fresh, {}
         settled: dict[str, str | None] = {}
+        none_refused = not (self.rejections or self._suspects or self._fallbacks)
         for name in fresh:
             if not self._interest.covers(name):
                 continue
@@ -395,7 +419,7 @@ class Subscription(ABC):
             version = _version(current)
             self._updates.pop(name, None)
             self._removals.pop(name, None)
-            if self._held_back(name, version):
+            if not none_refused and self._held_back(name, version):
                 if name in self._fallbacks:
                     self._updates[name] = None
                 continue

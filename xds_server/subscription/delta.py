@@ -5,10 +5,11 @@ Source: https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#increm
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from xds_server.resources import Content, Resource
-from xds_server.subscription.base import WILDCARD, Claimed, Contents, InFlight, Subscription, canonical_names
+from xds_server.subscription.base import WILDCARD, Answer, Claimed, Contents, InFlight, Subscription, canonical_names
 from xds_server.subscription.interest import once
 from xds_server.wire import bytes_field, text_field
 
@@ -26,13 +27,9 @@ class DeltaSubscription(Subscription):
 
     _begun = False
 
-    def receive(self, request: Any) -> None:
+    def receive(self, request: Any, answer: Answer | None) -> None:
         """An ACK, a NACK or neither; each may change what is subscribed to."""
-        if self.answers(request.response_nonce):
-            if request.HasField("error_detail"):
-                self._refuse(request.error_detail.message)
-            else:
-                self._acknowledge()
+        self._take(answer, request)
         for name in canonical_names(request.resource_names_unsubscribe):
             self._leave(name)
         if self._begun:
@@ -122,11 +119,7 @@ class DeltaSubscription(Subscription):
         return contents if contents or self._owes_answer else None
 
     def _encode(self, sent: InFlight) -> bytes:
-        parts = [
-            text_field(1, str(self._cache.revision)),
-            text_field(4, self.kind.type_url),
-            text_field(5, sent.nonce),
-        ]
+        parts = [_head(self._cache.revision, self.kind.type_url), text_field(5, sent.nonce)]
         told: set[str] = set()
         for name, content in sent.contents.items():
             if content is None:
@@ -148,3 +141,8 @@ class DeltaSubscription(Subscription):
         if self.kind.by_alias and not isinstance(has, Claimed) and not name.endswith(_ANY_ALIAS):
             return bytes_field(2, text_field(3, name) + text_field(4, name))
         return text_field(6, name)
+
+
+@lru_cache(maxsize=64)  # all streams that a change wakes begin their responses alike
+def _head(revision: int, type_url: str) -> bytes:
+    return text_field(1, str(revision)) + text_field(4, type_url)

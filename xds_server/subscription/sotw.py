@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from xds_server.resources import Content, Failure, Resource
-from xds_server.subscription.base import WILDCARD, Contents, Has, InFlight, Subscription, canonical_names
+from xds_server.subscription.base import WILDCARD, Answer, Contents, Has, InFlight, Subscription, canonical_names
 from xds_server.subscription.interest import once
 from xds_server.wire import text_field
 
@@ -36,15 +36,11 @@ class SotwSubscription(Subscription):
     _known = False
     """The client has accepted a response on this stream, so what it holds of a full-state type is known."""
 
-    def receive(self, request: Any) -> None:
+    def receive(self, request: Any, answer: Answer | None) -> None:
         """An ACK, a NACK or a subscription; a request that does not answer the latest response is ignored."""
         if request.response_nonce != self._last_nonce and self._begun:
             return
-        if self.answers(request.response_nonce):
-            if request.HasField("error_detail"):
-                self._refuse(request.error_detail.message)
-            else:
-                self._acknowledge()
+        self._take(answer, request)
         first, self._begun = not self._begun, True
         if first:
             self._claimed = request.version_info

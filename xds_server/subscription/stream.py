@@ -20,7 +20,7 @@ from google.protobuf import json_format
 
 from xds_server.cache import ResourceCache
 from xds_server.resource_types import ResourceType, resource_type
-from xds_server.subscription.base import Journal
+from xds_server.subscription.base import Answer, Journal
 from xds_server.subscription.delta import DeltaSubscription
 from xds_server.subscription.proxy import (
     ConnectedProxy,
@@ -48,8 +48,8 @@ _TTL_FEATURES = {
 """What a client must say of itself before it is sent a time to live: Envoy says neither unless told to."""
 
 MAX_OWED = 1_000
-"""Names that a client waits for, of a type that it has not asked for yet. It asks within a moment, or never; of too many
-the changed ones are sent in any case."""
+"""Names that a client waits for, of a type that it has not asked for yet. It asks within a moment, or never; beyond,
+only the changed ones are sent."""
 
 _SUBSCRIPTIONS: dict[XdsProtocol, type[DeltaSubscription] | type[SotwSubscription]] = {
     XdsProtocol.DELTA: DeltaSubscription,
@@ -131,31 +131,35 @@ class StreamCore:
         self._doubts = doubts
         self._journal = Journal(wake, stream_id, knows_ttl=_TTL_FEATURES[protocol] <= node.client_features)
         self._subscriptions: dict[str, Subscribed] = {}
+        self._referenced: tuple[Subscribed, ...] = ()
+        self._others: tuple[Subscribed, ...] = ()
         self._announced = False
         self._owed: dict[str, set[str]] = {}
         cache.on_release(wake)
 
-    def receive(self, request: Any) -> None:
+    def receive(self, request: Any) -> bool:
         """Take a DeltaDiscoveryRequest or DiscoveryRequest, as the stream's protocol has it.
+
+        True when it answers the response in flight: such requests come only as fast as we send.
 
         Raises StreamError when the stream must end.
         """
-        subscription = self._subscription(self._type_of(request))
-        self._count(request, subscription)
-        subscription.receive(request)
+        type_url = self._type_of(request)
+        subscription = self._subscriptions.get(type_url) or self._begin(type_url, request)
+        size = subscription.size
+        answer = subscription.answer_of(request)
+        subscription.receive(request, answer)
         if self._owed:
-            for name in self._owed.pop(request.type_url, ()):
+            for name in self._owed.pop(type_url, ()):
                 subscription.repeat(name)
-        if sum(each.size for each in self._subscriptions.values()) > MAX_NAMES:
+        if subscription.size > size and sum(each.size for each in self._subscriptions.values()) > MAX_NAMES:
             raise StreamError(Fault.RESOURCE_EXHAUSTED, f"more than {MAX_NAMES} resource names on one stream")
-        self._announce(request)
+        if not self._announced:
+            self._announced = True
+            self._observer.proxy_connected(self.proxy)
+        self._count(answer)
         self._tell()
-
-    def answers(self, request: Any) -> bool:
-        """Does this request answer a response in flight? Such requests come only as fast as we send."""
-        type_url = request.type_url or (self._kind.type_url if self._kind else "")
-        subscription = self._subscriptions.get(type_url)
-        return subscription is not None and subscription.answers(request.response_nonce)
+        return answer is not None
 
     @property
     def due(self) -> bool:
@@ -171,15 +175,13 @@ class StreamCore:
     def next_responses(self, now: float) -> list[bytes]:
         """Every response that may go out now, in order; each type has at most one in flight."""
         responses: list[bytes] = []
-        in_order = tuple(self._subscriptions.values())
-        referenced = [each for each in in_order if each.kind.referenced]
-        for each in referenced:
+        for each in self._referenced:
             self._next(each, responses, now, removals=False)
-        if not any(each.behind or (each.kind.acknowledged_warm and each.in_flight) for each in referenced):
-            for each in in_order[len(referenced) :]:
+        if not any(each.awaited for each in self._referenced):
+            for each in self._others:
                 self._next(each, responses, now, removals=True)
-        if all(each.idle for each in in_order[len(referenced) :]):
-            for each in referenced:
+        if all(each.idle for each in self._others):
+            for each in self._referenced:
                 self._next(each, responses, now, removals=True)
         self._tell()
         return responses
@@ -214,16 +216,19 @@ class StreamCore:
             raise StreamError(Fault.RESOURCE_EXHAUSTED, f"more than {MAX_TYPES} resource types on one stream")
         return type_url
 
-    def _subscription(self, type_url: str) -> Subscribed:
-        found = self._subscriptions.get(type_url)
-        if found is None:
-            make = _SUBSCRIPTIONS[self.proxy.protocol]
-            found = make(resource_type(type_url), self._cache, self._journal, self._doubts.get(type_url, ()))
-            self._subscriptions[type_url] = found
-            # Types that others point at have the lowest numbers, so they stand in front of all others.
-            in_order = sorted(self._subscriptions.items(), key=lambda item: item[1].kind.push_order)
-            self._subscriptions = dict(in_order)
-        return found
+    def _begin(self, type_url: str, request: Any) -> Subscribed:
+        """The subscription to a type that is asked for the first time; the request says what the client has of it."""
+        if self.proxy.protocol is XdsProtocol.DELTA:
+            self.proxy.had_state |= bool(request.initial_resource_versions)
+        else:
+            self.proxy.had_state |= bool(request.version_info)
+        make = _SUBSCRIPTIONS[self.proxy.protocol]
+        made = make(resource_type(type_url), self._cache, self._journal, self._doubts.get(type_url, ()))
+        self._subscriptions[type_url] = made
+        in_order = sorted(self._subscriptions.values(), key=lambda each: each.kind.push_order)
+        self._referenced = tuple(each for each in in_order if each.kind.referenced)
+        self._others = tuple(each for each in in_order if not each.kind.referenced)
+        return made
 
     def _next(self, subscription: Subscribed, responses: list[bytes], now: float, *, removals: bool) -> None:
         response = subscription.next_response(now, removals=removals)
@@ -247,23 +252,13 @@ class StreamCore:
         elif waiting.kind.repeated:
             waiting.repeat(name)
 
-    def _count(self, request: Any, subscription: Subscribed) -> None:
+    def _count(self, answer: Answer | None) -> None:
         traffic = self.proxy.traffic
         traffic.requests += 1
-        if subscription.answers(request.response_nonce):
-            if request.HasField("error_detail"):
-                traffic.nacks += 1
-            else:
-                traffic.acks += 1
-
-    def _announce(self, request: Any) -> None:
-        if self.proxy.protocol is XdsProtocol.DELTA:
-            self.proxy.had_state = self.proxy.had_state or bool(request.initial_resource_versions)
-        elif not request.response_nonce:
-            self.proxy.had_state = self.proxy.had_state or bool(request.version_info)
-        if not self._announced:
-            self._announced = True
-            self._observer.proxy_connected(self.proxy)
+        if answer is Answer.ACK:
+            traffic.acks += 1
+        elif answer is Answer.NACK:
+            traffic.nacks += 1
 
     def _tell(self) -> None:
         """Tell the observer; it may update the cache, which wakes this stream again."""
@@ -278,4 +273,4 @@ class StreamCore:
                 self._observer.resources_rejected(self.proxy, type_url, (name,), message)
 
     def _statuses(self) -> list[ResourceStatus]:
-        return [status for each in self._subscriptions.values() for status in each.statuses()]
+        return [status for each in (*self._referenced, *self._others) for status in each.statuses()]
