@@ -12,7 +12,7 @@ from xds_server.envoy.bootstrap import MediaProxy
 from xds_server.media import WARMED_AT_ONCE, MediaPlane, MediaSettings
 from xds_server.relays.registry import SETTLE_TIME, Allocated, Ready, Receiver, Relay, RelayState
 from xds_server.relays.slots import MINIMUM_WARM, SlotLayout, SlotState
-from xds_server.resources import CLUSTER, ENDPOINT, LISTENER
+from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER
 
 SETTINGS = MediaSettings(layout=SlotLayout(first_port=20000, last_port=20799), addresses=("127.0.0.1", "::1"))
 CAPACITY = SETTINGS.layout.capacity

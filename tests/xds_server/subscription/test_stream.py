@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from envoy.service.discovery.v3 import discovery_pb2
 
-from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER, ROUTE, resource_type
-from xds_server.resources import Resource
+from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER, RESOURCE_TYPES, ROUTE, resource_type
+from xds_server.resources import Failure, FailureCode, Resource
 from xds_server.subscription import Fault, StreamError, SyncState, XdsProtocol, stream
 
 ALL = [LISTENER, ROUTE, ENDPOINT, CLUSTER]
@@ -207,3 +207,25 @@ def test_a_type_that_the_table_lacks_is_served_by_name(delta: Any, cache: Any) -
     cache.update(upsert=[Resource(kind.type_url, "a", "1", b"")])
     (response,) = delta.ask(kind, "a")
     assert [entry.name for entry in response.resources] == ["a"]
+
+
+@pytest.mark.parametrize("kind", RESOURCE_TYPES.values(), ids=lambda kind: kind.short_name)
+def test_a_name_that_does_not_exist_is_answered_at_once_for_every_type(delta: Any, kind: Any) -> None:
+    """Clients wait some 15 s for what is not answered, and hold back what points at it."""
+    (response,) = delta.ask(kind, "none")
+    without_body = [entry.name for entry in response.resources if not entry.HasField("resource")]
+    assert [*response.removed_resources, *without_body] == ["none"]
+
+
+@pytest.mark.parametrize("code", [FailureCode.NOT_FOUND, FailureCode.UNAVAILABLE])
+def test_a_failure_is_told_and_replaced_by_the_resource(any_stream: Any, resource: Any, code: FailureCode) -> None:
+    any_stream.put(Failure(ROUTE.type_url, "a", code, "its source is not there"))
+    (response,) = any_stream.ask(ROUTE, "a")
+    (error,) = response.resource_errors
+    assert (error.resource_name.name, error.error_detail.code) == ("a", code.value)
+    assert not response.resources
+    assert any_stream.accept(ROUTE, response, "a") == []
+    any_stream.put(resource(ROUTE, "a"))
+    (response,) = any_stream.read()
+    assert len(response.resources) == 1
+    assert not response.resource_errors
