@@ -149,6 +149,7 @@ class Browser:
 
     url: str
     outcomes: list[str] = field(default_factory=list)
+    _answered: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -156,15 +157,15 @@ class Browser:
             for connection in itertools.cycle(("keep-alive", "close")):
                 answer = await client.get(self.url, headers={"connection": connection})
                 self.outcomes.append(answer.text if answer.is_success else str(answer.status_code))
+                self._answered.set()
 
     async def until(self, name: str) -> None:
         """Wait until a request that begins from now on is answered by `name`."""
         begun = len(self.outcomes) + 1
-
-        async def answered() -> bool:
-            return name in self.outcomes[begun:]
-
-        await eventually(answered, MOVE_SECONDS, f"an answer of {name!r}")
+        async with asyncio.timeout(MOVE_SECONDS):
+            while name not in self.outcomes[begun:]:
+                self._answered.clear()
+                await self._answered.wait()
 
 
 @contextmanager
