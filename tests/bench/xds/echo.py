@@ -8,21 +8,14 @@ discovery service costs beyond this is xDS; this itself is gRPC and Python.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import gc
-import os
 from typing import Any
-
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # as `msm` does; gRPC reads this when it is imported
 
 import grpc
 from envoy.service.discovery.v3 import discovery_pb2
 
-from api.loop import allow_all_files
-from tests.bench.xds.control import obey, say
+from tests.bench.xds.control import obey, run
 from tests.bench.xds.resources import Content
-from tests.bench.xds.server import LOOPS
 from xds_server.discovery import SERVER_OPTIONS
 from xds_server.resources import Resource
 
@@ -79,25 +72,9 @@ async def serve(type_url: str, each: int, port: int) -> None:
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
-    gc.collect()
-    gc.freeze()
-    say({"port": bound})
-    await obey(lambda index: echo.push(response(type_url, [content.change(index)])))
+    await obey(bound, lambda index: echo.push(response(type_url, [content.change(index)])))
     await server.stop(0)
 
 
-def main() -> None:
-    """See the module."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--type", required=True)
-    parser.add_argument("--each", type=int, required=True)
-    parser.add_argument("--loop", choices=LOOPS, default="uvloop")
-    parser.add_argument("--port", type=int, default=0)
-    options = parser.parse_args()
-    allow_all_files()
-    with asyncio.Runner(loop_factory=LOOPS[options.loop]) as runner:
-        runner.run(serve(options.type, options.each, options.port))
-
-
 if __name__ == "__main__":
-    main()
+    run(serve, "--each")

@@ -17,6 +17,8 @@ from tests.bench.xds.programs import Program, built, python, settle
 from tests.bench.xds.resources import BY_NAME, BY_WILDCARD
 
 _PACE_MS = 5.0
+# What `msm` sets for gRPC before it starts.
+_AS_MSM = {"GRPC_ENABLE_FORK_SUPPORT": "0"}
 
 
 class Served(Enum):
@@ -189,7 +191,9 @@ class _Extra:
 
 def _server(served: Served, load: Load, extra: _Extra, processor: int, port: int) -> Program:
     if served in (Served.MESH, Served.ECHO):
-        return Program(_own(served, load, port, extra.options), processor=processor, env=extra.environment)
+        return Program(
+            _own(served, load, port, extra.options), processor=processor, env={**_AS_MSM, **extra.environment}
+        )
     numbers = {"resources": load.resources, "clients": load.clients, "each": load.each}
     arguments = [part for name, number in numbers.items() for part in (f"-{name}", str(number))]
     argv = [str(built() / "peer"), "-cache", served.value, "-type", load.type_url, *arguments]
