@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from xds_server.resources import Content, Resource
-from xds_server.subscription.base import WILDCARD, Answer, Claimed, Contents, InFlight, Subscription, canonical_names
+from xds_server.subscription.base import Subscription
+from xds_server.subscription.exchange import WILDCARD, Answer, Claimed, Contents, InFlight, canonical_names
 from xds_server.subscription.interest import once
 from xds_server.wire import bytes_field, text_field
 
@@ -83,7 +84,7 @@ class DeltaSubscription(Subscription):
     def _claim(self, claims: dict[str, str]) -> None:
         for name, version in claims.items():
             if self._interest.covers(name):
-                self._now_has(name, Claimed(version))
+                self._holdings.now_has(name, Claimed(version))
                 self._fresh[name] = None
 
     def _join(self, names: list[str]) -> None:
@@ -135,7 +136,7 @@ class DeltaSubscription(Subscription):
         return content.delta_parts()
 
     def _removal(self, name: str) -> bytes:
-        has = self._differs.get(name)
+        has = self._holdings.differs.get(name)
         if isinstance(has, Resource) and self._cache.get(self.kind.type_url, has.name) is None:
             return text_field(6, has.name)  # not the alias
         if self.kind.by_alias and not isinstance(has, Claimed) and not name.endswith(_ANY_ALIAS):

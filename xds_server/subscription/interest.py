@@ -72,6 +72,20 @@ class Interest:
         yield from (name for name in self.names if name not in self._collections)
         yield from self.collected()
 
+    def count(self) -> int:
+        """How many different names `wanted` gives, at the cost of the named ones: of everything, only the number."""
+        named = (name for name in self.names if name not in self._collections)
+        if self.wildcard:
+            everything = self._cache.resources(self._type_url)
+            return len(everything) + sum(name not in everything for name in named)
+        return sum(1 for _ in named) + sum(name not in self.names for name in self.collected())
+
+    def wants(self, name: str) -> bool:
+        """Does `wanted` give this name?"""
+        if name in self.names:
+            return name not in self._collections
+        return self.covers(name) and name in self._cache.resources(self._type_url)
+
     def meaning_of(self, name: str) -> tuple[str, ...]:
         """The names that a name stands for. An empty collection stands for itself: that is what can be told of it."""
         if not is_collection(name):

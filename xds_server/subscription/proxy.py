@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -95,6 +96,8 @@ class ConnectedProxy:
     had_state: its first requests said what it has already, so it is not new.
     traffic: what was exchanged on the stream.
     statuses: every resource that the proxy has, was sent or should have, by type and name.
+    counts: how many of those are in each state, by type URL; cheap where the proxy is up to date.
+    unanswered_since: when the oldest response without an answer was sent, in monotonic seconds; None: it owes none.
     """
 
     id: str
@@ -103,6 +106,8 @@ class ConnectedProxy:
     connected_at: float
     protocol: XdsProtocol
     statuses: Callable[[], list[ResourceStatus]] = field(repr=False)
+    counts: Callable[[], dict[str, Counter[SyncState]]] = field(repr=False)
+    unanswered_since: Callable[[], float | None] = field(repr=False)
     had_state: bool = False
     traffic: Traffic = field(default_factory=Traffic)
 

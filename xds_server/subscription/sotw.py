@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from xds_server.resources import Content, Failure, Resource
-from xds_server.subscription.base import WILDCARD, Answer, Contents, Has, InFlight, Subscription, canonical_names
+from xds_server.subscription.base import Subscription
+from xds_server.subscription.exchange import WILDCARD, Answer, Contents, Has, InFlight, canonical_names
 from xds_server.subscription.interest import once
 from xds_server.wire import text_field
 
@@ -84,9 +85,9 @@ class SotwSubscription(Subscription):
         Only a client of the wildcard can: one that asks by name may have let go of a name since, and a request does
         not tell.
         """
-        everything = self._wants_everything() and not self.doubts
+        everything = self._wants_everything() and not self._holdings.doubts
         if everything and self._claimed == _version_info(self._cache.fingerprint(self.kind.type_url)):
-            self._differs.clear()
+            self._holdings.differs.clear()
             self._known = True
             self._report(dict(self._cache.versions(self.kind.type_url)))
             for waiting in (self._fresh, self._updates, self._removals, self._forced):
@@ -137,14 +138,14 @@ class SotwSubscription(Subscription):
 
     def _state_with(self, contents: Contents) -> Iterator[Content]:
         """All that the client will have once it accepts `contents`; failures are told only once."""
-        for name in once(self._interest.wanted()) | dict.fromkeys(self._differs):
-            content = contents[name] if name in contents else self._has(name)
+        for name in once(self._interest.wanted()) | dict.fromkeys(self._holdings.differs):
+            content = contents[name] if name in contents else self._holdings.has(name)
             if isinstance(content, Resource) or (isinstance(content, Failure) and name in contents):
                 yield content
 
     def _version_with(self, contents: Contents) -> str:
         total = self._cache.fingerprint(self.kind.type_url)
-        will_have = {**{name: has for name, has in self._differs.items() if name not in contents}, **contents}
+        will_have = {**{name: has for name, has in self._holdings.differs.items() if name not in contents}, **contents}
         for name, has in will_have.items():
             current = self._cache.get(self.kind.type_url, name)
             if has is not current:

@@ -12,6 +12,7 @@ one ready, so a changed cluster's endpoints are sent right behind it even if the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any
@@ -20,14 +21,15 @@ from google.protobuf import json_format
 
 from xds_server.cache import ResourceCache
 from xds_server.resource_types import ResourceType, resource_type
-from xds_server.subscription.base import Answer, Journal
 from xds_server.subscription.delta import DeltaSubscription
+from xds_server.subscription.exchange import Answer, Journal
 from xds_server.subscription.proxy import (
     ConnectedProxy,
     Locality,
     Node,
     ResourceStatus,
     StreamObserver,
+    SyncState,
     XdsProtocol,
 )
 from xds_server.subscription.sotw import SotwSubscription
@@ -123,6 +125,8 @@ class StreamCore:
             connected_at=connected_at,
             protocol=protocol,
             statuses=self._statuses,
+            counts=self._counts,
+            unanswered_since=self._unanswered_since,
         )
         self._cache = cache
         self._observer = observer
@@ -271,6 +275,13 @@ class StreamCore:
             rejected, journal.rejected = journal.rejected, []
             for type_url, name, message in rejected:
                 self._observer.resources_rejected(self.proxy, type_url, (name,), message)
+
+    def _counts(self) -> dict[str, Counter[SyncState]]:
+        return {type_url: each.counts() for type_url, each in self._subscriptions.items()}
+
+    def _unanswered_since(self) -> float | None:
+        sent = (each.in_flight for each in self._subscriptions.values())
+        return min((each.sent_at for each in sent if each is not None), default=None)
 
     def _statuses(self) -> list[ResourceStatus]:
         return [status for each in (*self._referenced, *self._others) for status in each.statuses()]

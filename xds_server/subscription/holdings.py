@@ -1,0 +1,77 @@
+"""What a client has of one resource type, kept as its difference from the cache.
+
+A client that is up to date differs in nothing, so it costs nothing per resource, however many there are.
+
+What was in a refused response is *doubtful*: clients apply the good part of it without saying so. When such a resource
+vanishes, or becomes again what the client had before, that has to be sent although nothing else was acknowledged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from xds_server.cache import Names, ResourceCache
+from xds_server.subscription.exchange import Has, version_of
+
+MAX_DOUBTED_VERSIONS = 8
+"""Refused versions of a name that are told apart; a client that refuses more keeps its doubt until it accepts one."""
+
+
+class Holdings:
+    """Names are those that the client asks for; of others nothing is known.
+
+    differs: what the client has where that is not what the cache holds.
+    doubts: refused versions that it may have all the same, by name; None: one that an earlier stream was sent.
+    """
+
+    __slots__ = ("_cache", "_type_url", "differs", "doubts")
+
+    def __init__(self, type_url: str, cache: ResourceCache, doubts: Iterable[str]) -> None:
+        self.differs: dict[str, Has] = {}
+        self.doubts: dict[str, set[str | None]] = {name: {None} for name in doubts}
+        self._type_url = type_url
+        self._cache = cache
+
+    def has(self, name: str) -> Has:
+        """What the client has under a name."""
+        if name in self.differs:
+            return self.differs[name]
+        return self._cache.get(self._type_url, name)
+
+    def now_has(self, name: str, has: Has) -> None:
+        """The client has this under a name."""
+        if version_of(has) == version_of(self._cache.get(self._type_url, name)):
+            self.differs.pop(name, None)
+        else:
+            self.differs[name] = has
+
+    def lacks(self, name: str) -> None:
+        """The client has nothing under a name that it asks for from now on, unless it has said otherwise."""
+        if self._cache.get(self._type_url, name) is not None:
+            self.differs.setdefault(name, None)
+
+    def lags(self, name: str, version: str | None) -> bool:
+        """Must the client be told that a name has this version?"""
+        return name in self.doubts or version_of(self.has(name)) != version
+
+    def forget(self, name: str) -> None:
+        """The client does not ask for a name any more."""
+        self.differs.pop(name, None)
+        self.doubts.pop(name, None)
+
+    def doubt(self, name: str, version: str | None) -> None:
+        """The client refused a response that held this."""
+        doubted = self.doubts.setdefault(name, set())
+        doubted.add(version if len(doubted) < MAX_DOUBTED_VERSIONS else None)
+
+    def doubt_no_more(self, name: str, version: str | None) -> None:
+        """The client certainly did not take over this version."""
+        versions = self.doubts.get(name, set())
+        versions.discard(version)
+        if not versions:
+            self.doubts.pop(name, None)
+
+    def keep_doubts(self, names: Iterable[str]) -> Names:
+        """Keep the doubts of these names only; gives them."""
+        self.doubts = {name: self.doubts[name] for name in names}
+        return dict.fromkeys(self.doubts)
