@@ -54,16 +54,23 @@ class Walker:
         await self.agree()
 
     async def agree(self) -> None:
-        """Envoy runs all that is good, and refuses what is bad with a reason."""
-        recorder = self._pair.recorder
-        with suppress(AssertionError):  # what is missing is said below
-            await self._pair.server.settle(SETTLE_SECONDS)
-        with suppress(AssertionError):
-            await eventually(self._equal, SETTLE_SECONDS, "equality")
-        wrong = [f"behind: {status}" for status in recorder.behind()]
-        wrong += [f"refused: {status}" for status in recorder.statuses() if self._wrongly_refused(status)]
-        wrong += await self._pair.differences(self.walk.unknowable())
+        """Soon Envoy runs all that is good, and refuses what is bad with a reason."""
+
+        async def agreed() -> bool:
+            return not await self._disagreements()
+
+        with suppress(AssertionError):  # what is wrong is said below
+            await eventually(agreed, SETTLE_SECONDS, "agreement")
+        wrong = await self._disagreements()
         assert not wrong, f"after {self.steps} steps:\n" + "\n".join(wrong)
+
+    async def _disagreements(self) -> list[str]:
+        """In words: what Envoy has not asked for or answered yet, refuses wrongly, or runs wrongly."""
+        server = self._pair.server
+        wrong = [f"not asked for: {key}" for key in server.not_asked_for()]
+        wrong += [f"behind: {status}" for status in server.recorder.behind()]
+        wrong += [f"refused: {status}" for status in server.recorder.statuses() if self._wrongly_refused(status)]
+        return wrong + await self._pair.differences(self.walk.unknowable())
 
     async def _step(self) -> None:
         self.walk.step()
@@ -74,13 +81,13 @@ class Walker:
             await recorder.until(lambda: recorder.answers > answers, self.walk.random.choice(PAUSES))
 
     async def _restart(self) -> None:
+        """At rest: what Envoy has of a response that it just refused the server alone knows, and would forget."""
+        with suppress(AssertionError):
+            await self._pair.server.settle(SETTLE_SECONDS)
         await self._pair.server.stop()
         for _ in range(self.walk.random.randint(0, MISSED)):
             await self._step()
         await self._pair.server.start()
-
-    async def _equal(self) -> bool:
-        return not await self._pair.differences(self.walk.unknowable())
 
     def _wrongly_refused(self, status: ResourceStatus) -> bool:
         bad = (status.type_url, status.name) in self.walk.bad()

@@ -125,8 +125,12 @@ class XdsServer:
         """Wait until clients have asked for all that everybody gets, and have, or refuse, all that they should have."""
 
         async def settled() -> bool:
-            asked = {(status.type_url, status.name) for status in self.recorder.statuses()}
-            wanted = {(kind, name) for kind in (CLUSTER, LISTENER) for name in self.cache.resources(kind)}
-            return wanted <= asked and not self.recorder.behind()
+            return not self.not_asked_for() and not self.recorder.behind()
 
         await eventually(settled, timeout, "agreement of the clients")
+
+    def not_asked_for(self) -> list[tuple[str, str]]:
+        """Listeners and clusters, which everybody gets, that no client has asked for yet, as those who come back."""
+        asked = {(status.type_url, status.name) for status in self.recorder.statuses()}
+        wanted = {(kind, name) for kind in (CLUSTER, LISTENER) for name in self.cache.resources(kind)}
+        return sorted(wanted - asked)
