@@ -27,6 +27,7 @@ from xds_server.relays.service import RelayService, RelayStream, control_message
 from xds_server.repeats import Repeats
 from xds_server.scope_caches import ScopeCaches
 from xds_server.scopes import RTSP_CLUSTER, ScopeKind, scope_of
+from xds_server.server import bind
 from xds_server.status_discovery import StatusDiscovery
 from xds_server.subscription import ConnectedProxy, Fault, Node, StreamError
 
@@ -94,7 +95,7 @@ class ControlPlane:
         discovery.add_to(server)
         StatusDiscovery(self.proxies.values, self._cache_of).add_to(server)
         relay_pb2_grpc.add_RelayServiceServicer_to_server(RelayService(self), server)  # type: ignore[no-untyped-call]
-        self.port = _bind(server, self.settings.listen)
+        self.port = bind(server, self.settings.listen)
         await server.start()
         self.listening.set()
         log.info("control plane listens", xds=self.settings.listen, port=self.port)
@@ -355,11 +356,3 @@ class ControlPlane:
             except TimeoutError:
                 self.media.tick(time.monotonic())
                 self._relays_changed()
-
-
-def _bind(server: grpc.aio.Server, address: str) -> int:
-    """The port that the server got. Raises OSError when it cannot have it: gRPC itself raises whatever it likes."""
-    try:
-        return int(server.add_insecure_port(address))
-    except RuntimeError as error:
-        raise OSError(f"cannot listen at {address}: taken by another program, or no address of this machine") from error

@@ -12,6 +12,7 @@ import grpc
 import pytest
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
+from envoy.service.status.v3 import csds_pb2, csds_pb2_grpc
 
 from tests.peers.ports import reserve_ports
 from xds_server import Resource, XdsServer
@@ -71,3 +72,16 @@ async def test_nodes_with_one_key_share_resources_and_others_are_refused(server:
 async def test_an_address_that_cannot_be_had_is_an_os_error(server: XdsServer) -> None:
     with pytest.raises(OSError, match="cannot listen at"):
         await XdsServer(f"127.0.0.1:{server.port}").run()
+
+
+async def test_the_server_says_how_far_its_nodes_are(server: XdsServer) -> None:
+    server.resources("a").update(upsert=[Resource.of(cluster_pb2.Cluster(name="x"))])
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        call = ads_pb2_grpc.AggregatedDiscoveryServiceStub(channel).DeltaAggregatedResources()
+        await call.write(discovery_pb2.DeltaDiscoveryRequest(node={"id": "a"}, type_url=CLUSTER.type_url))
+        await call.read()
+        answer = await csds_pb2_grpc.ClientStatusDiscoveryServiceStub(channel).FetchClientStatus(
+            csds_pb2.ClientStatusRequest()
+        )
+    ((node, status),) = [(each.node.id, each.generic_xds_configs[0]) for each in answer.config]
+    assert (node, status.name, status.config_status) == ("a", "x", csds_pb2.STALE)

@@ -7,7 +7,7 @@ never sent, without a reason, what it had already.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -354,6 +354,19 @@ class Walk(RuleBasedStateMachine):
         if hasattr(self, "client"):
             assert len(self.client.inbox) <= len(KINDS)
 
+    @invariant()
+    def the_counts_are_those_of_the_statuses(self) -> None:
+        if hasattr(self, "client") and self.client.core is not None:
+            proxy = self.client.core.proxy
+            listed = Counter((status.type_url, status.state) for status in proxy.statuses())
+            counted = {
+                (type_url, state): number
+                for type_url, of_type in proxy.counts().items()
+                for state, number in of_type.items()
+                if number
+            }
+            assert counted == listed
+
     def teardown(self) -> None:
         if hasattr(self, "client"):
             self.settle()
@@ -371,5 +384,5 @@ class SotwWalk(Walk):
 TestIncrementalWalk = Walk.TestCase
 TestStateOfTheWorldWalk = SotwWalk.TestCase
 TestIncrementalWalk.settings = TestStateOfTheWorldWalk.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None
+    max_examples=300, stateful_step_count=40, deadline=None
 )
