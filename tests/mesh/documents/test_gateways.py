@@ -373,6 +373,7 @@ endpoints:
   - {addresses: [10.0.0.1], conditions: {ready: true}}
   - {addresses: [10.0.0.2], conditions: {ready: false, serving: true, terminating: true}}
   - {addresses: [10.0.0.3], conditions: {ready: false, serving: false, terminating: true}}
+  - {addresses: [10.0.0.1], conditions: {ready: false, serving: true, terminating: true}}
 """
     backend = mesh(gateway(), route("{name: dns, port: 53}"), SERVICE, slices).backends[
         ObjectName("default", "dns:53/udp")
