@@ -50,6 +50,8 @@ def proxy(statuses: Sequence[ResourceStatus], *, node: Node = NODE, connected_at
         connected_at=connected_at,
         protocol=XdsProtocol.DELTA,
         statuses=lambda: list(statuses),
+        counts=dict,
+        unanswered_since=lambda: None,
     )
 
 

@@ -32,7 +32,14 @@ LAYOUT = SlotLayout(first_port=20000, last_port=20015)
 def proxy(stream: str, cluster: str, statuses: Callable[[], list[ResourceStatus]] = list) -> ConnectedProxy:
     node = Node(id="envoy" if cluster == MEDIA_CLUSTER else "rtsp", cluster=cluster)
     return ConnectedProxy(
-        id=stream, node=node, peer="here", connected_at=0.0, protocol=XdsProtocol.DELTA, statuses=statuses
+        id=stream,
+        node=node,
+        peer="here",
+        connected_at=0.0,
+        protocol=XdsProtocol.DELTA,
+        statuses=statuses,
+        counts=dict,
+        unanswered_since=lambda: None,
     )
 
 
