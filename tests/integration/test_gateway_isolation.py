@@ -65,7 +65,7 @@ def test_edits_of_a_route_lose_no_datagram_of_another(edge: Edge, servers: list[
             scene.edit(route("udp_busy", blue=1), policy("udp_busy", limits={"maxSessions": 1}))
             wait_until(lambda: refuses_a_second(scene), CHANGE_SECONDS, "the limit")
             scene.edit(route("udp_busy", blue=1), policy("udp_busy", session={"idleTimeout": "100ms"}))
-            wait_until(lambda: idles(edge, busy), CHANGE_SECONDS, "the idle time")
+            wait_until(lambda: idles(scene), CHANGE_SECONDS, "the idle time")
             scene.edit()
             wait_until(lambda: not edge.listening([resource("udp_busy")]), CHANGE_SECONDS, "the listener's end")
             scene.edit(route("udp_busy", red=1))
@@ -108,7 +108,7 @@ def refuses_a_second(scene: Scene) -> bool:
         return answered_by(pair, timeout=0.1)[1] is None
 
 
-def idles(edge: Edge, flow: Flow) -> bool:
-    """Whether a session has ended by the time that it was idle."""
-    flow.ask(timeout=0.2)
-    return edge.stat(f"udp.{resource('udp_busy')}.idle_timeout") > 0
+def idles(scene: Scene) -> bool:
+    """Whether a session, of a flow that was closed, has ended by the time that it was idle."""
+    shares(scene.busy, 1)
+    return scene.edge.stat(f"udp.{resource('udp_busy')}.idle_timeout") > 0

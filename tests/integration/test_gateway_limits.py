@@ -23,6 +23,8 @@ LIMIT = 3
 # All of 127.0.0.0/8 is this machine's.
 CLIENTS = [f"127.0.7.{number}" for number in range(1, 17)]
 IDLE_SECONDS = 0.5
+# Longer than a busy machine may be elsewhere between two datagrams.
+KEPT_SECONDS = 1.5
 MAXIMUM_SECONDS = 1.0
 # Less than the ten seconds that Envoy keeps lines for unless told otherwise.
 LOG_SECONDS = 6.0
@@ -85,16 +87,15 @@ def test_a_session_ends_when_it_was_idle_and_not_before(edge: Edge, red: EchoSer
 
 
 def test_what_the_server_says_keeps_a_session_too(edge: Edge, red: EchoServer) -> None:
-    port = start(edge, red, session={"idleTimeout": f"{IDLE_SECONDS * 1000:.0f}ms"})
+    port = start(edge, red, session={"idleTimeout": f"{KEPT_SECONDS * 1000:.0f}ms"})
     with Flow(port) as flow:
         assert flow.ask() == "red"
         (session,) = red.questions
-        until = monotonic() + 3 * IDLE_SECONDS
+        until = monotonic() + 2 * KEPT_SECONDS
         while monotonic() < until:
             red.say(session, b"tick")
             assert flow.receive() == b"tick"
-            # Waits, but for the session's end: it must not come.
-            assert not flow.receive(timeout=IDLE_SECONDS / 5)
+            assert not flow.receive(timeout=KEPT_SECONDS / 5)  # nothing else comes in the meantime
         assert edge.stat(f"udp.{NAME}.idle_timeout") == 0
         assert edge.stat(f"udp.{NAME}.downstream_sess_total") == 1
 
@@ -187,7 +188,7 @@ def test_a_session_ends_after_its_maximum_time_although_it_is_busy_and_the_flow_
         answers = []
         while len(red.questions) < 3:  # every session comes from another port of Envoy
             assert monotonic() - began < CHANGE_SECONDS
-            answers.append(flow.ask(timeout=REFUSED_SECONDS))
+            answers.append(flow.ask())
         assert monotonic() - began >= 0.9 * 2 * MAXIMUM_SECONDS
     assert answers.count(None) <= 2  # one datagram may be on its way when a session ends
     assert edge.stat(f"http.{NAME}.downstream_rq_max_duration_reached") == 2
