@@ -154,7 +154,7 @@ def _serving_proxies(plane: ControlPlane) -> tuple[models.ServingProxy, ...]:
     return tuple(
         models.ServingProxy(
             id=name,
-            current=all(status.state is SyncState.SYNCED for status in newest[name].statuses()),
+            current=all(counts.keys() <= {SyncState.SYNCED} for counts in newest[name].counts().values()),
         )
         for name in sorted(newest)
     )

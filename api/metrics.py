@@ -1,7 +1,8 @@
 """Metrics for Prometheus: the state of the control plane at the time of the scrape, in a registry of its own.
 
-Nothing is counted along the way, so a metric can neither drift from what the API says nor cost anything between two
-scrapes.
+Nothing is kept here, so a metric can neither drift from what the API says nor cost anything between two scrapes. What
+is counted, xDS streams count themselves. A scrape costs what proxies have that differs from what they should have, and
+nothing for each resource of one that is up to date.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from api import models, views
@@ -19,6 +20,7 @@ from xds_server.control_plane import ControlPlane
 from xds_server.relays.registry import RelayState
 from xds_server.relays.slots import SlotState
 from xds_server.resource_types import RESOURCE_TYPES, resource_type
+from xds_server.subscription import Fault, Traffic
 
 Labels = TypeVar("Labels", bound=tuple[str, ...])
 # A value of each label of a metric, and the metric's value.
@@ -47,6 +49,8 @@ class MeshCollector(Collector):
         yield from self._traffic()
         yield from self._slots()
         yield from self._proxies()
+        yield from self._exchanges()
+        yield from self._unanswered()
         yield from self._resources()
 
     def _mesh(self) -> Iterator[Metric]:
@@ -81,6 +85,36 @@ class MeshCollector(Collector):
         yield _labelled("msm_xds_streams", "Proxies' open xDS streams.", ("kind",), _samples(streams))
         yield _gauge("msm_relay_streams", "RTSP proxies' open relay streams.", len(plane.relay_streams))
 
+    def _exchanges(self) -> Iterator[Metric]:
+        """What was exchanged on all xDS streams, those that have ended too."""
+        total = Traffic()
+        total.add(self._plane.discovery.traffic)
+        for proxy in self._plane.proxies.values():
+            total.add(proxy.traffic)
+        for name, text, count in (
+            ("msm_xds_requests", "xDS requests of proxies, answers among them.", total.requests),
+            ("msm_xds_responses", "xDS responses sent.", total.responses),
+            ("msm_xds_acks", "xDS responses that proxies accepted.", total.acks),
+            ("msm_xds_nacks", "xDS responses that proxies refused.", total.nacks),
+            ("msm_xds_throttled", "xDS requests that had to wait because they came too fast.", total.throttled),
+            ("msm_xds_sent_bytes", "Bytes of xDS responses sent, without gRPC's framing.", total.bytes_sent),
+        ):
+            yield CounterMetricFamily(name, text, value=count)
+        refused = CounterMetricFamily(
+            "msm_xds_refused_streams", "xDS streams that were refused or ended, by gRPC status.", labels=("reason",)
+        )
+        for fault in Fault:
+            refused.add_metric((fault.value.lower(),), self._plane.discovery.refused[fault])
+        yield refused
+
+    def _unanswered(self) -> Iterator[Metric]:
+        plane = self._plane
+        owing = sum(proxy.unanswered_since() is not None for proxy in plane.proxies.values())
+        yield _gauge("msm_xds_unanswered_streams", "xDS streams with a response that has no answer yet.", owing)
+        ages = [((name,), views.unanswered_for(of) or 0.0) for name, of in views.streams_by_node(plane).items()]
+        text = "Age of the oldest xDS response that a proxy has not answered; 0 when there is none."
+        yield _labelled("msm_xds_unanswered_seconds", text, ("proxy",), sorted(ages))
+
     def _resources(self) -> Iterator[Metric]:
         plane = self._plane
         caches = {
@@ -95,11 +129,11 @@ class MeshCollector(Collector):
         ]
         text = "xDS resources that proxies of a kind should have."
         yield _labelled("msm_xds_resources", text, ("kind", "type"), held)
-        states = Counter(
-            (proxy.node.id, resource_type(status.type_url).short_name, status.state.value)
-            for proxy in plane.proxies.values()
-            for status in proxy.statuses()
-        )
+        states: Counter[tuple[str, str, str]] = Counter()
+        for name, streams in views.streams_by_node(plane).items():
+            for type_url, counts in views.counts_by_type(streams).items():
+                for state, number in counts.items():
+                    states[name, resource_type(type_url).short_name, state.value] += number
         text = "xDS resources of each proxy, by how far the proxy is with them."
         yield _labelled("msm_proxy_resources", text, ("proxy", "type", "state"), _samples(states))
 

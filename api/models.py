@@ -203,7 +203,11 @@ class XdsStream(ApiModel):
     streams: int = Field(
         description="Streams open under this node id: one a type, or of two proxies that share it, when several."
     )
-    throttled: int = Field(description="Requests that had to wait because they came too fast.")
+    throttled: int = Field(description="Requests that had to wait because they came too fast, on all these streams.")
+    unanswered_for: float | None = Field(
+        description="Age of the oldest response that the proxy has neither accepted nor refused; null: none.",
+        json_schema_extra={"unit": "s"},
+    )
     resources: tuple[StateCount, ...] = Field(description="The proxy's resources by state; no state of none.")
 
 

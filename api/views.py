@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from api import models
@@ -192,8 +193,9 @@ def _pair(rtp: int) -> models.PortPair:
 
 def proxies(plane: ControlPlane) -> list[models.Proxy]:
     """All proxies with any stream, by node id."""
-    names = {proxy.node.id for proxy in plane.proxies.values()} | set(plane.relay_streams)
-    return [_proxy(plane, name) for name in sorted(names)]
+    streams = streams_by_node(plane)
+    names = sorted(streams.keys() | plane.relay_streams.keys())
+    return [_proxy(plane, name, streams.get(name, [])) for name in names]
 
 
 def is_resource_type(name: str) -> bool:
@@ -203,8 +205,8 @@ def is_resource_type(name: str) -> bool:
 
 def proxy_resources(plane: ControlPlane, node_id: str, kind: str | None) -> list[models.ProxyResource] | None:
     """The resources of a proxy, of one type (short name or type URL) if `kind` says so; None: no such proxy."""
-    streams = streams_of(plane, node_id)
-    if not streams:
+    streams = streams_by_node(plane).get(node_id)
+    if streams is None:
         return [] if node_id in plane.relay_streams else None
     return [
         models.ProxyResource(
@@ -221,10 +223,12 @@ def proxy_resources(plane: ControlPlane, node_id: str, kind: str | None) -> list
     ]
 
 
-def streams_of(plane: ControlPlane, node_id: str) -> list[ConnectedProxy]:
-    """The xDS streams of a node, the newest last."""
-    found = (proxy for proxy in plane.proxies.values() if proxy.node.id == node_id)
-    return sorted(found, key=lambda proxy: proxy.connected_at)
+def streams_by_node(plane: ControlPlane) -> dict[str, list[ConnectedProxy]]:
+    """The xDS streams of each node, the newest last; by node id."""
+    found: dict[str, list[ConnectedProxy]] = {}
+    for proxy in sorted(plane.proxies.values(), key=lambda proxy: proxy.connected_at):
+        found.setdefault(proxy.node.id, []).append(proxy)
+    return found
 
 
 def kind_of(proxy: ConnectedProxy) -> models.ProxyKind:
@@ -232,14 +236,29 @@ def kind_of(proxy: ConnectedProxy) -> models.ProxyKind:
     return _KINDS.get(proxy.node.cluster, models.ProxyKind.RTSP)
 
 
-def state_counts(streams: Sequence[ConnectedProxy]) -> Iterator[models.StateCount]:
+def counts_by_type(streams: Sequence[ConnectedProxy]) -> Mapping[str, Counter[SyncState]]:
+    """How many of a proxy's resources are in each state, by type URL; of each type, the newest stream tells."""
+    found: dict[str, Counter[SyncState]] = {}
+    for stream in streams:
+        found.update(stream.counts())
+    return found
+
+
+def unanswered_for(streams: Iterable[ConnectedProxy]) -> float | None:
+    """The age in seconds of the oldest response without an answer; None: there is none."""
+    since = min((at for stream in streams if (at := stream.unanswered_since()) is not None), default=None)
+    return None if since is None else time.monotonic() - since
+
+
+def _state_counts(streams: Sequence[ConnectedProxy]) -> Iterator[models.StateCount]:
     """How many of a proxy's resources are in each state, in the order of the states."""
-    counts = Counter(status.state for status in statuses_of(streams))
+    counts: Counter[SyncState] = Counter()
+    for of_type in counts_by_type(streams).values():
+        counts.update(of_type)
     return (models.StateCount(state=state, resources=counts[state]) for state in SyncState if counts[state])
 
 
-def _proxy(plane: ControlPlane, node_id: str) -> models.Proxy:
-    streams = streams_of(plane, node_id)
+def _proxy(plane: ControlPlane, node_id: str, streams: Sequence[ConnectedProxy]) -> models.Proxy:
     newest = streams[-1] if streams else None
     return models.Proxy(
         id=node_id,
@@ -259,8 +278,9 @@ def _xds_stream(streams: Sequence[ConnectedProxy]) -> models.XdsStream:
         connected_at=_time(proxy.connected_at),
         protocol=proxy.protocol,
         streams=len(streams),
-        throttled=proxy.traffic.throttled,
-        resources=tuple(state_counts(streams)),
+        throttled=sum(stream.traffic.throttled for stream in streams),
+        unanswered_for=unanswered_for(streams),
+        resources=tuple(_state_counts(streams)),
     )
 
 

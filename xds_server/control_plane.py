@@ -76,6 +76,7 @@ class ControlPlane:
         self.session_owner: dict[str, str] = {}
         self.proxies: dict[str, ConnectedProxy] = {}
         self.relay_streams: dict[str, RelayStream] = {}
+        self.discovery = DiscoveryService(self._scope, self)
         self.port = 0
         self.listening = asyncio.Event()
         self.ready = asyncio.Event()
@@ -91,8 +92,7 @@ class ControlPlane:
     async def run(self) -> None:
         """Serve xDS and relays until cancelled."""
         server = grpc.aio.server(options=[*SERVER_OPTIONS, ("grpc.so_reuseport", 0)])
-        discovery = DiscoveryService(self._scope, self)
-        discovery.add_to(server)
+        self.discovery.add_to(server)
         StatusDiscovery(self.proxies.values, self._cache_of).add_to(server)
         relay_pb2_grpc.add_RelayServiceServicer_to_server(RelayService(self), server)  # type: ignore[no-untyped-call]
         self.port = bind(server, self.settings.listen)
@@ -103,7 +103,7 @@ class ControlPlane:
             await self._run_timers()
         finally:
             self._stopping = True
-            discovery.close()
+            self.discovery.close()
             for stream in list(self.relay_streams.values()):
                 stream.end()
             await server.stop(_STOP_GRACE)

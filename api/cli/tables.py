@@ -110,6 +110,12 @@ def _counts(proxy: Proxy) -> str | None:
     return ", ".join(f"{count.resources} {count.state.value}" for count in proxy.xds.resources)
 
 
+def _waiting(proxy: Proxy) -> str | None:
+    if proxy.xds is None or proxy.xds.unanswered_for is None:
+        return None
+    return f"{proxy.xds.unanswered_for:.1f} s"
+
+
 PROXIES: View[Proxy] = View(
     columns={
         "proxy": lambda proxy: proxy.id,
@@ -119,6 +125,8 @@ PROXIES: View[Proxy] = View(
         "protocol": lambda proxy: None if proxy.xds is None else proxy.xds.protocol.value,
         "connected": lambda proxy: None if proxy.xds is None else age(proxy.xds.connected_at),
         "resources": _counts,
+        "unanswered": _waiting,
+        "throttled": lambda proxy: None if proxy.xds is None else proxy.xds.throttled,
         "sessions": lambda proxy: None if proxy.relay_stream is None else proxy.relay_stream.sessions,
         "relays": lambda proxy: None if proxy.relay_stream is None else proxy.relay_stream.relays,
     },

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import count
+from time import monotonic
+from typing import Any
 
 from envoy.service.discovery.v3 import discovery_pb2
 
@@ -134,6 +136,11 @@ class XdsPeer:
         while self._answer(""):
             pass
 
+    def take(self) -> list[Any]:
+        """Whatever comes next, without an answer."""
+        responses = self._core.next_responses(monotonic())
+        return [discovery_pb2.DeltaDiscoveryResponse.FromString(data) for data in responses]
+
     def refuse(self, message: str) -> None:
         """Refuse whatever comes next."""
         self._answer(message)
@@ -143,7 +150,7 @@ class XdsPeer:
         self._core.close()
 
     def _answer(self, error: str) -> bool:
-        responses = [discovery_pb2.DeltaDiscoveryResponse.FromString(data) for data in self._core.next_responses(0.0)]
+        responses = self.take()
         for response in responses:
             answer = discovery_pb2.DeltaDiscoveryRequest(type_url=response.type_url, response_nonce=response.nonce)
             if error:

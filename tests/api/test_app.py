@@ -176,6 +176,7 @@ async def test_proxies_of_both_kinds_are_listed(connect):
             "protocol": "delta",
             "streams": 1,
             "throttled": 0,
+            "unanswered_for": None,
         },
         "relay_stream": None,
     }

@@ -5,7 +5,10 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 
 from mesh.model import Slice
-from tests.api.planes import RTSP_NODE, busy_plane, empty_plane, routed_plane
+from tests.api.planes import RTSP_NODE, XdsPeer, busy_plane, empty_plane, routed_plane
+from xds_server.resource_types import CLUSTER, ROUTE
+from xds_server.scopes import RTSP_CLUSTER
+from xds_server.subscription import Fault, Node
 
 
 async def scrape(client):
@@ -60,6 +63,46 @@ async def test_a_proxy_that_is_behind_shows(connect):
     plane.set_slice(Slice(source="files"))
     values = await scrape(connect(plane))
     assert ("msm_proxy_resources", ("proxy", RTSP_NODE), ("state", "synced"), ("type", "rds")) not in values
+
+
+async def test_what_was_exchanged_on_streams_that_ended_stays_counted(connect):
+    plane = routed_plane()
+    client = connect(plane)
+    node = Node(id=RTSP_NODE, cluster=RTSP_CLUSTER)
+    peer = XdsPeer(plane, plane.routes, node, (CLUSTER.type_url, ROUTE.type_url))
+    peer.settle()
+    (stream,) = plane.proxies.values()
+    stream.traffic.throttled = 1
+    counters = ("requests", "responses", "acks", "nacks", "throttled", "sent_bytes")
+    open_stream = await scrape(client)
+    values = [open_stream[f"msm_xds_{name}_total",] for name in counters]
+    assert values[:5] == [4, 2, 2, 0, 1]
+    assert values[5] > 0
+    peer.leave()
+    plane.discovery.traffic.add(stream.traffic)
+    ended = await scrape(client)
+    assert [ended[f"msm_xds_{name}_total",] for name in counters] == values
+
+
+async def test_streams_that_were_refused_are_counted_by_reason(connect):
+    plane = empty_plane()
+    plane.discovery.refused[Fault.RESOURCE_EXHAUSTED] += 2
+    values = await scrape(connect(plane))
+    assert values["msm_xds_refused_streams_total", ("reason", "resource_exhausted")] == 2
+    assert values["msm_xds_refused_streams_total", ("reason", "invalid_argument")] == 0
+
+
+async def test_a_proxy_that_never_answers_shows(connect):
+    plane = busy_plane()
+    values = await scrape(connect(plane))
+    assert values["msm_xds_unanswered_streams",] == 0
+    assert values["msm_xds_unanswered_seconds", ("proxy", "envoy")] == 0
+    silent = XdsPeer(plane, plane.routes, Node(id="silent", cluster=RTSP_CLUSTER), (CLUSTER.type_url,))
+    assert silent.take()
+    values = await scrape(connect(plane))
+    assert values["msm_xds_unanswered_streams",] == 1
+    assert 0 < values["msm_xds_unanswered_seconds", ("proxy", "silent")] < 60
+    assert values["msm_proxy_resources", ("proxy", "silent"), ("state", "sent"), ("type", "cds")] == 2
 
 
 async def test_the_version_is_told(connect):

@@ -32,3 +32,16 @@ async def test_a_proxy_with_a_stream_for_each_type_has_what_it_has_over_all_of_t
     (proxy,) = (await client.get("/v1/proxies")).json()["items"]
     assert proxy["xds"]["streams"] == 2
     assert sum(count["resources"] for count in proxy["xds"]["resources"]) == len(listed)
+
+
+async def test_a_proxy_that_does_not_answer_and_asks_too_fast_shows(connect):
+    plane = routed_plane()
+    peer = XdsPeer(plane, plane.routes, Node(id="rtsp-a", cluster=RTSP_CLUSTER), (CLUSTER.type_url,))
+    assert peer.take()
+    (stream,) = plane.proxies.values()
+    stream.traffic.throttled = 3
+    client = connect(plane)
+    (proxy,) = (await client.get("/v1/proxies")).json()["items"]
+    assert 0 < proxy["xds"]["unanswered_for"] < 60
+    assert proxy["xds"]["throttled"] == 3
+    assert proxy["xds"]["resources"] == [{"state": "sent", "resources": 2}]

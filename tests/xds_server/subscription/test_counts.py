@@ -15,9 +15,9 @@ COLLECTION = "xdstp://here/envoy.config.endpoint.v3.ClusterLoadAssignment/all/"
 Make = Callable[..., Resource]
 
 
-def counted(stream: Any, kind: ResourceType) -> dict[SyncState, int]:
+def counted(stream: Any, kind: ResourceType) -> Counter[SyncState]:
     """The counts of a type, which must be those of the statuses."""
-    counts = {state: number for state, number in stream.core.proxy.counts()[kind.type_url].items() if number}
+    counts = stream.core.proxy.counts()[kind.type_url]
     assert counts == Counter(status.state for status in stream.status(kind).values())
     return counts
 

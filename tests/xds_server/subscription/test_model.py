@@ -363,7 +363,6 @@ class Walk(RuleBasedStateMachine):
                 (type_url, state): number
                 for type_url, of_type in proxy.counts().items()
                 for state, number in of_type.items()
-                if number
             }
             assert counted == listed
 
