@@ -43,7 +43,7 @@ FULL = Sizes(
     wildcard=Load(resources=10_000, clients=1_000),
     weighed=(Load(resources=100, clients=300), Load(resources=10_000, clients=100)),
     single_changes=100,
-    shared_changes=5,
+    shared_changes=3,
 )
 QUICK = Sizes(
     meshes=(

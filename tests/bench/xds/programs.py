@@ -131,16 +131,19 @@ class Program:
         """Its bytes (Pss)."""
         return memory_bytes(self.pid)
 
-    def wanted_seconds(self) -> float:
-        """Seconds that its threads have run or waited for a processor, which on a busy machine is much of it."""
-        total = 0
+    def wanted(self) -> tuple[float, bool]:
+        """Seconds that its threads have run or waited for a processor, and whether one of them runs or waits now: on a
+        busy machine a wait may be long, and is counted when it is over."""
+        total, ready = 0, False
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             try:
                 ran, waited, _ = (task / "schedstat").read_text().split()
+                state = (task / "stat").read_text().rpartition(")")[2].split()[0]
             except (FileNotFoundError, ProcessLookupError):
                 continue
             total += int(ran) + int(waited)
-        return total / 1e9
+            ready = ready or state == "R"
+        return total / 1e9, ready
 
 
 def settle(programs: Sequence[Program]) -> float:
@@ -149,16 +152,17 @@ def settle(programs: Sequence[Program]) -> float:
     All of them at once, and for more than a moment: one may wait for another, which waits for a processor.
     """
     deadline = time.monotonic() + _SETTLE_SECONDS
-    began, quiet = time.time(), 0
-    wanted = sum(program.wanted_seconds() for program in programs)
+    began, quiet, before = time.time(), 0, -1.0
     while time.monotonic() < deadline:
-        time.sleep(_LOOK_SECONDS)
-        before, wanted = wanted, sum(program.wanted_seconds() for program in programs)
-        quiet = quiet + 1 if wanted - before < _IDLE_SECONDS else 0
+        wanted = [program.wanted() for program in programs]
+        total = sum(seconds for seconds, _ in wanted)
+        busy = abs(total - before) > _IDLE_SECONDS or any(ready for _, ready in wanted)
+        before, quiet = total, 0 if busy else quiet + 1
+        if busy:
+            began = time.time()
         if quiet == _QUIET_LOOKS:
             return began
-        if not quiet:
-            began = time.time()
+        time.sleep(_LOOK_SECONDS)
     raise RuntimeError(f"still busy after {_SETTLE_SECONDS:g} s: {', '.join(str(each) for each in programs)}")
 
 
