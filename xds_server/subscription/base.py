@@ -20,9 +20,17 @@ from typing import Any
 from xds_server.cache import Changes, Names, ResourceCache
 from xds_server.resource_types import ResourceType
 from xds_server.resources import Content, Resource
-from xds_server.subscription.exchange import Answer, Contents, InFlight, Journal, version_of, versions_of
+from xds_server.subscription.exchange import (
+    Answer,
+    Contents,
+    DoubtedVersions,
+    InFlight,
+    Journal,
+    version_of,
+    versions_of,
+)
 from xds_server.subscription.holdings import Holdings
-from xds_server.subscription.interest import Interest, once
+from xds_server.subscription.interest import Interest
 from xds_server.subscription.proxy import ResourceStatus, SyncState
 from xds_server.subscription.renewals import Renewals
 from xds_server.subscription.suspects import Rejection, Suspects
@@ -31,7 +39,9 @@ from xds_server.subscription.suspects import Rejection, Suspects
 class Subscription(ABC):
     """See the module. Implements `cache.Watcher`. Times are monotonic seconds."""
 
-    def __init__(self, kind: ResourceType, cache: ResourceCache, journal: Journal, doubts: Iterable[str] = ()) -> None:
+    def __init__(
+        self, kind: ResourceType, cache: ResourceCache, journal: Journal, doubts: Mapping[str, DoubtedVersions]
+    ) -> None:
         self.kind = kind
         self.rejections: dict[str, Rejection] = {}
         self.in_flight: InFlight | None = None
@@ -67,14 +77,20 @@ class Subscription(ABC):
             else:
                 self._force((name,))
 
-    def left_behind(self) -> tuple[str, ...]:
+    def left_behind(self) -> dict[str, DoubtedVersions]:
         """What the client may have and will not state on its next stream.
 
-        That is what is in doubt; what it waits for; and all of its collections, of which no client says what it has.
+        That is what is in doubt; what has no answer yet; what the client waits for, which it must be told whatever it
+        says; and all of its collections, of which no client says what it has.
         """
-        members = (name for name in self._interest.collected() if self._holdings.has(name) is not None)
-        sent = self.in_flight.contents if self.in_flight and self.kind.repeated else {}
-        return tuple(once((*self._holdings.doubts, *sorted(self._forced), *sent, *members)))
+        left = dict(self._holdings.doubts)
+        for name in self._interest.collected():
+            left[name] = (*left.get(name, ()), version_of(self._holdings.has(name)))
+        for name, content in (self.in_flight.contents if self.in_flight else {}).items():
+            left[name] = (*left.get(name, ()), None if self.kind.repeated else version_of(content))
+        for name in sorted(self._forced):
+            left[name] = (None,)
+        return left
 
     def close(self) -> None:
         """Ask the cache for nothing any more."""
@@ -139,12 +155,12 @@ class Subscription(ABC):
             yield self._status(name, sent)
 
     def counts(self) -> Counter[SyncState]:
-        """How many names `statuses` has of each state, at the cost of what is named or differs."""
+        """How many names `statuses` has of each state that some are in; costs what is named or differs."""
         sent = self.in_flight.contents if self.in_flight else {}
         notable = {*self._holdings.differs, *sent, *self.rejections}
         found = Counter(self._status(name, sent).state for name in notable)
-        found[SyncState.SYNCED] += self._interest.count() - sum(map(self._interest.wants, notable))
-        return found
+        others = self._interest.count() - sum(map(self._interest.wants, notable))
+        return found + Counter({SyncState.SYNCED: others})
 
     @abstractmethod
     def _batch(self, removals: bool) -> Contents | None:

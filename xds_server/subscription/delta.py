@@ -50,6 +50,8 @@ class DeltaSubscription(Subscription):
         if has_everything:
             self._interest.add_all()
             self._report(claims)
+            for name in tuple(self._holdings.doubts):
+                self._holdings.doubt_no_more(name, claims.get(name))
         elif wildcard:
             self._subscribe_all()
             self._owes_answer = not claims
@@ -84,7 +86,7 @@ class DeltaSubscription(Subscription):
     def _claim(self, claims: dict[str, str]) -> None:
         for name, version in claims.items():
             if self._interest.covers(name):
-                self._holdings.now_has(name, Claimed(version))
+                self._holdings.claims(name, version)
                 self._fresh[name] = None
 
     def _join(self, names: list[str]) -> None:

@@ -1,37 +1,48 @@
 """What proxies may have without having acknowledged it, from one stream to the next.
 
-A proxy that refuses a response has applied its good part, but does not state it when it reconnects. Should such a
-resource vanish meanwhile, nobody would ever tell the proxy; so the names are remembered here, and told as removed.
+A proxy that refuses a response, or loses its stream before it has answered one, has applied the good part of it, but
+does not state that when it reconnects. Should such a resource vanish meanwhile, nobody would ever tell the proxy; so
+the names are remembered here, and told as removed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from xds_server.subscription.exchange import DoubtedVersions
 from xds_server.subscription.proxy import Node
 
-MAX_NODES = 10_000
-"""Nodes remembered; the one that was heard of longest ago goes first. Few have any doubts at all."""
-MAX_NAMES_REMEMBERED = 1_000
-"""Names remembered of one type of one node: doubts are settled within a few exchanges, so they are few."""
+MAX_NAMES_REMEMBERED = 200_000
+"""Names of all nodes together, some 200 bytes each; of too many the node goes first that was heard of longest ago. Few
+proxies have any doubts at all."""
 
 
 class Doubts:
-    """Names in doubt by node, type."""
+    """Versions in doubt by node, type and name."""
 
     def __init__(self) -> None:
-        self._of: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
+        self._of: dict[tuple[str, str], dict[str, dict[str, DoubtedVersions]]] = {}
+        self._names = 0
 
-    def of(self, node: Node) -> Mapping[str, tuple[str, ...]]:
-        """The names in doubt of a node, by type URL."""
+    def of(self, node: Node) -> Mapping[str, Mapping[str, DoubtedVersions]]:
+        """What is in doubt of a node, by type URL and name."""
         return self._of.get((node.cluster, node.id), {})
 
-    def remember(self, node: Node, doubts: Mapping[str, tuple[str, ...]]) -> None:
+    def remember(self, node: Node, doubts: Mapping[str, dict[str, DoubtedVersions]]) -> None:
         """A stream of a node ended with these doubts, of the types that it had asked for."""
         key = (node.cluster, node.id)
-        known = {**self._of.pop(key, {}), **doubts}
-        left = {type_url: names[:MAX_NAMES_REMEMBERED] for type_url, names in known.items() if names}
+        left = {type_url: names for type_url, names in {**self._take(key), **doubts}.items() if names}
         if left:
             self._of[key] = left
-        if len(self._of) > MAX_NODES:
-            del self._of[next(iter(self._of))]
+            self._names += _count(left)
+        while self._names > MAX_NAMES_REMEMBERED:
+            self._take(next(iter(self._of)))
+
+    def _take(self, key: tuple[str, str]) -> dict[str, dict[str, DoubtedVersions]]:
+        taken = self._of.pop(key, {})
+        self._names -= _count(taken)
+        return taken
+
+
+def _count(doubts: Mapping[str, Mapping[str, DoubtedVersions]]) -> int:
+    return sum(map(len, doubts.values()))

@@ -27,6 +27,10 @@ Has = Content | Claimed | None
 """What a client has under a name."""
 
 
+DoubtedVersions = tuple[str | None, ...]
+"""Versions that a client may have of a name without saying so; None: whatever it says, it must be told."""
+
+
 class Answer(Enum):
     """What a client says of a response."""
 

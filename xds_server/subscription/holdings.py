@@ -2,16 +2,17 @@
 
 A client that is up to date differs in nothing, so it costs nothing per resource, however many there are.
 
-What was in a refused response is *doubtful*: clients apply the good part of it without saying so. When such a resource
-vanishes, or becomes again what the client had before, that has to be sent although nothing else was acknowledged.
+What was in a response that was refused, or that had no answer when its stream ended, is *doubtful*: clients apply the
+good part of it without saying so. When such a resource vanishes, or becomes again what the client had before, that has
+to be sent although nothing else was acknowledged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from xds_server.cache import Names, ResourceCache
-from xds_server.subscription.exchange import Has, version_of
+from xds_server.subscription.exchange import Claimed, DoubtedVersions, Has, version_of
 
 MAX_DOUBTED_VERSIONS = 8
 """Refused versions of a name that are told apart; a client that refuses more keeps its doubt until it accepts one."""
@@ -21,14 +22,14 @@ class Holdings:
     """Names are those that the client asks for; of others nothing is known.
 
     differs: what the client has where that is not what the cache holds.
-    doubts: refused versions that it may have all the same, by name; None: one that an earlier stream was sent.
+    doubts: versions that it may have all the same, by name.
     """
 
     __slots__ = ("_cache", "_type_url", "differs", "doubts")
 
-    def __init__(self, type_url: str, cache: ResourceCache, doubts: Iterable[str]) -> None:
+    def __init__(self, type_url: str, cache: ResourceCache, doubts: Mapping[str, DoubtedVersions]) -> None:
         self.differs: dict[str, Has] = {}
-        self.doubts: dict[str, set[str | None]] = {name: {None} for name in doubts}
+        self.doubts = dict(doubts)
         self._type_url = type_url
         self._cache = cache
 
@@ -44,6 +45,11 @@ class Holdings:
             self.differs.pop(name, None)
         else:
             self.differs[name] = has
+
+    def claims(self, name: str, version: str) -> None:
+        """The client says that it accepted this on an earlier stream."""
+        self.now_has(name, Claimed(version))
+        self.doubt_no_more(name, version)
 
     def lacks(self, name: str) -> None:
         """The client has nothing under a name that it asks for from now on, unless it has said otherwise."""
@@ -61,15 +67,17 @@ class Holdings:
 
     def doubt(self, name: str, version: str | None) -> None:
         """The client refused a response that held this."""
-        doubted = self.doubts.setdefault(name, set())
-        doubted.add(version if len(doubted) < MAX_DOUBTED_VERSIONS else None)
+        doubted = self.doubts.get(name, ())
+        if len(doubted) >= MAX_DOUBTED_VERSIONS:
+            version = None
+        if version not in doubted:
+            self.doubts[name] = (*doubted, version)
 
     def doubt_no_more(self, name: str, version: str | None) -> None:
-        """The client certainly did not take over this version."""
-        versions = self.doubts.get(name, set())
-        versions.discard(version)
-        if not versions:
-            self.doubts.pop(name, None)
+        """Of this version it is known whether the client has it."""
+        left = tuple(each for each in self.doubts.pop(name, ()) if each is None or each != version)
+        if left:
+            self.doubts[name] = left
 
     def keep_doubts(self, names: Iterable[str]) -> Names:
         """Keep the doubts of these names only; gives them."""

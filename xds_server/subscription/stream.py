@@ -13,7 +13,7 @@ one ready, so a changed cluster's endpoints are sent right behind it even if the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -22,7 +22,7 @@ from google.protobuf import json_format
 from xds_server.cache import ResourceCache
 from xds_server.resource_types import ResourceType, resource_type
 from xds_server.subscription.delta import DeltaSubscription
-from xds_server.subscription.exchange import Answer, Journal
+from xds_server.subscription.exchange import Answer, DoubtedVersions, Journal
 from xds_server.subscription.proxy import (
     ConnectedProxy,
     Locality,
@@ -41,7 +41,7 @@ MAX_NAMES = 150_000
 has two listeners, two clusters and two assignments, and names the assignments besides; all UDP ports make 16,384 slots.
 A name costs some 200 bytes, so the worst client costs 30 MB."""
 
-Doubts = Mapping[str, Iterable[str]]
+Doubts = Mapping[str, Mapping[str, DoubtedVersions]]
 _NO_DOUBTS: Doubts = {}
 _TTL_FEATURES = {
     XdsProtocol.DELTA: frozenset({"xds.config.supports-resource-ttl"}),
@@ -100,7 +100,7 @@ class StreamCore:
     """One stream's state. `wake` is called when `next_responses` may have something new.
 
     kind: the one type of a stream of a per-type service, which its requests need not name; None on the aggregated one.
-    doubts: names that the same node, on streams before, was sent in responses that it refused as a whole; by type.
+    doubts: what the same node may have of streams before without saying so, by type and name.
     Times are monotonic seconds, `connected_at` is for people.
     """
 
@@ -190,7 +190,7 @@ class StreamCore:
         self._tell()
         return responses
 
-    def doubts(self) -> dict[str, tuple[str, ...]]:
+    def doubts(self) -> dict[str, dict[str, DoubtedVersions]]:
         """What the node may have without having acknowledged it, for its next stream; by type."""
         return {type_url: each.left_behind() for type_url, each in self._subscriptions.items()}
 
@@ -227,7 +227,7 @@ class StreamCore:
         else:
             self.proxy.had_state |= bool(request.version_info)
         make = _SUBSCRIPTIONS[self.proxy.protocol]
-        made = make(resource_type(type_url), self._cache, self._journal, self._doubts.get(type_url, ()))
+        made = make(resource_type(type_url), self._cache, self._journal, self._doubts.get(type_url, {}))
         self._subscriptions[type_url] = made
         in_order = sorted(self._subscriptions.values(), key=lambda each: each.kind.push_order)
         self._referenced = tuple(each for each in in_order if each.kind.referenced)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from xds_server.resource_types import CLUSTER, ENDPOINT
+from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER
 from xds_server.subscription import Doubts, Node, doubts
 
 
@@ -69,7 +69,7 @@ def test_an_acknowledgement_settles_a_doubt(delta: Any, resource: Any) -> None:
     (response,) = delta.ask(CLUSTER)
     (response,) = delta.nack(CLUSTER, response, "bad: no")
     delta.ack(CLUSTER, response)
-    assert delta.core.doubts() == {CLUSTER.type_url: ()}
+    assert delta.core.doubts() == {CLUSTER.type_url: {}}
 
 
 def node(name: str) -> Node:
@@ -78,18 +78,33 @@ def node(name: str) -> Node:
 
 def test_doubts_are_kept_by_node_and_type() -> None:
     memory = Doubts()
-    memory.remember(node("a"), {CLUSTER.type_url: ("x",), ENDPOINT.type_url: ()})
-    memory.remember(node("a"), {ENDPOINT.type_url: ("y",)})
-    assert memory.of(node("a")) == {CLUSTER.type_url: ("x",), ENDPOINT.type_url: ("y",)}
+    memory.remember(node("a"), {CLUSTER.type_url: {"x": ("1",)}, ENDPOINT.type_url: {}})
+    memory.remember(node("a"), {ENDPOINT.type_url: {"y": ("1",)}})
+    assert memory.of(node("a")) == {CLUSTER.type_url: {"x": ("1",)}, ENDPOINT.type_url: {"y": ("1",)}}
     assert memory.of(node("b")) == {}
-    memory.remember(node("a"), {CLUSTER.type_url: (), ENDPOINT.type_url: ()})
+    memory.remember(node("a"), {CLUSTER.type_url: {}, ENDPOINT.type_url: {}})
     assert memory.of(node("a")) == {}
 
 
 def test_doubts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doubts, "MAX_NODES", 2)
-    monkeypatch.setattr(doubts, "MAX_NAMES_REMEMBERED", 1)
+    monkeypatch.setattr(doubts, "MAX_NAMES_REMEMBERED", 4)
     memory = Doubts()
     for name in "abc":
-        memory.remember(node(name), {CLUSTER.type_url: ("x", "y")})
-    assert [dict(memory.of(node(name))) for name in "abc"] == [{}, *[{CLUSTER.type_url: ("x",)}] * 2]
+        memory.remember(node(name), {CLUSTER.type_url: {"x": ("1",), "y": ("1",)}})
+    assert [len(memory.of(node(name))) for name in "abc"] == [0, 1, 1]
+
+
+def test_what_had_no_answer_when_the_stream_ended_is_doubtful_unless_the_client_states_it(
+    cache: Any, delta_stream: Any, resource: Any
+) -> None:
+    before = delta_stream(cache)
+    before.put(resource(LISTENER, "kept"), resource(LISTENER, "gone"))
+    (response,) = before.ask(LISTENER)
+    doubted = before.core.doubts()
+    before.core.close()
+    cache.update(remove=[(LISTENER.type_url, "gone")])
+    accepted = {entry.name: entry.version for entry in response.resources}
+    (response,) = delta_stream(cache, doubts=doubted).ask(LISTENER, has=accepted)
+    assert ([entry.name for entry in response.resources], list(response.removed_resources)) == ([], ["gone"])
+    (response,) = delta_stream(cache, doubts=doubted).ask(LISTENER)
+    assert ([entry.name for entry in response.resources], list(response.removed_resources)) == (["kept"], ["gone"])
