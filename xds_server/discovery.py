@@ -21,6 +21,7 @@ from typing import Any
 import grpc
 import structlog
 from envoy.service.discovery.v3 import discovery_pb2
+from google.protobuf.message import DecodeError
 
 from xds_server.cache import ResourceCache
 from xds_server.resource_types import RESOURCE_TYPES, ResourceType
@@ -129,27 +130,28 @@ class DiscoveryService:
         return [grpc.method_handlers_generic_handler(service.name, handlers)]
 
     def _handler(self, protocol: XdsProtocol, kind: ResourceType | None) -> Any:
-        """A bidirectional method whose responses are bytes already."""
+        """A bidirectional method of bytes: the core writes responses itself, and we refuse what is no request."""
 
         async def serve(requests: Any, context: Any) -> None:
             await self._serve(context, protocol, kind)
 
-        return grpc.stream_stream_rpc_method_handler(serve, request_deserializer=_REQUESTS[protocol].FromString)
+        return grpc.stream_stream_rpc_method_handler(serve)
 
     async def _serve(self, context: Any, protocol: XdsProtocol, kind: ResourceType | None) -> None:
-        first = await context.read()
-        if first is grpc.aio.EOF:
-            return
+        node = ""
         refusals: list[StreamError] = []
         try:
-            await self._run(first, context, protocol, kind)
+            first = await _request(context, protocol)
+            if first is not None:
+                node = first.node.id
+                await self._run(first, context, protocol, kind)
         except* StreamError as group:
             refusals.extend(error for error in group.exceptions if isinstance(error, StreamError))
         if refusals:
             error = refusals[0]
             self.refused[error.fault] += 1
             if error.fault not in (Fault.UNAVAILABLE, Fault.ALREADY_EXISTS):
-                _log.warning("xds stream refused", peer=context.peer(), node=first.node.id, reason=str(error))
+                _log.warning("xds stream refused", peer=context.peer(), node=node, reason=str(error))
             await context.abort(grpc.StatusCode[error.fault.value], str(error))
 
     async def _run(self, first: Any, context: Any, protocol: XdsProtocol, kind: ResourceType | None) -> None:
@@ -203,7 +205,7 @@ async def _read(stream: _Stream) -> None:
     """Feed requests to the core until the client has no more."""
     context, core = stream.context, stream.core
     budget = request_budget(time.monotonic())
-    while (request := await context.read()) is not grpc.aio.EOF:
+    while (request := await _request(context, core.proxy.protocol)) is not None:
         answers = core.receive(request)
         if core.due or core.next_timer is not None:
             stream.due.set()
@@ -212,6 +214,18 @@ async def _read(stream: _Stream) -> None:
             if delay > 0:
                 core.proxy.traffic.throttled += 1
                 await asyncio.sleep(delay)
+
+
+async def _request(context: Any, protocol: XdsProtocol) -> Any:
+    """The next request; None: the client has no more. Raises StreamError for what is none."""
+    data = await context.read()
+    if data is grpc.aio.EOF:
+        return None
+    try:
+        return _REQUESTS[protocol].FromString(data)
+    except DecodeError as error:
+        name = _REQUESTS[protocol].DESCRIPTOR.full_name
+        raise StreamError(Fault.INVALID_ARGUMENT, f"a request is not of type {name}: {error}") from error
 
 
 async def _write(stream: _Stream) -> None:

@@ -3,81 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import pytest
-from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
+from envoy.service.discovery.v3 import discovery_pb2
 from envoy.service.endpoint.v3 import eds_pb2_grpc
 
-from xds_server import discovery
-from xds_server.cache import ResourceCache
-from xds_server.discovery import SERVER_OPTIONS, DiscoveryService
+from tests.xds_server.worlds import World, assert_ends, cluster, delta
 from xds_server.resource_types import CLUSTER, ENDPOINT, RESOURCE_TYPES, ResourceType
 from xds_server.resources import Resource
-from xds_server.subscription import ConnectedProxy, Fault, Node, limits
-
-
-class Observer:
-    def __init__(self) -> None:
-        self.proxies: list[ConnectedProxy] = []
-        self.connected = asyncio.Event()
-        self.gone: asyncio.Queue[ConnectedProxy] = asyncio.Queue()
-
-    def proxy_connected(self, proxy: ConnectedProxy) -> None:
-        self.proxies.append(proxy)
-        self.connected.set()
-
-    def proxy_disconnected(self, proxy: ConnectedProxy) -> None:
-        self.gone.put_nowait(proxy)
-
-    def resources_acknowledged(
-        self, proxy: ConnectedProxy, type_url: str, versions: Mapping[str, str | None]
-    ) -> None: ...
-
-    def resources_rejected(self, proxy: ConnectedProxy, type_url: str, names: Sequence[str], message: str) -> None: ...
-
-
-@dataclass(kw_only=True)
-class World:
-    """A server with two caches, a stub that reaches it, and what the server was told."""
-
-    channel: Any
-    stub: Any
-    service: DiscoveryService
-    cache: ResourceCache
-    held: ResourceCache
-    observer: Observer
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    cache, held, observer = ResourceCache(), ResourceCache(held=True), Observer()
-
-    def scope(node: Node) -> ResourceCache | None:
-        return {"known": cache, "held": held}.get(node.cluster)
-
-    service = DiscoveryService(scope, observer)
-    server = grpc.aio.server(options=SERVER_OPTIONS)
-    service.add_to(server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        stub = ads_pb2_grpc.AggregatedDiscoveryServiceStub(channel)
-        yield World(channel=channel, stub=stub, service=service, cache=cache, held=held, observer=observer)
-    await server.stop(None)
-
-
-def delta(type_url: str = CLUSTER.type_url, cluster: str = "known", **fields: Any) -> Any:
-    request = discovery_pb2.DeltaDiscoveryRequest(type_url=type_url, **fields)
-    request.node.id, request.node.cluster = "n", cluster
-    return request
-
-
-def cluster(name: str, content: str = "1") -> Resource:
-    return Resource(CLUSTER.type_url, name, content, b"")
 
 
 async def test_both_protocols_are_served(world: World) -> None:
@@ -110,13 +45,6 @@ async def test_releasing_a_held_cache_answers_those_who_wait(world: World) -> No
     assert [entry.name for entry in (await call.read()).resources] == ["a"]
 
 
-async def assert_ends(call: Any, code: grpc.StatusCode, sentence: str) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as error:
-        await call.read()
-    assert error.value.code() is code
-    assert sentence in (error.value.details() or "")
-
-
 async def test_a_node_out_of_scope_is_refused_with_a_sentence(world: World) -> None:
     call = world.stub.DeltaAggregatedResources()
     await call.write(delta(cluster="stranger"))
@@ -132,16 +60,6 @@ async def test_a_request_without_a_type_is_an_invalid_argument(world: World) -> 
     await later.read()
     await later.write(delta(type_url=""))
     await assert_ends(later, grpc.StatusCode.INVALID_ARGUMENT, "type_url")
-
-
-async def test_a_request_that_is_too_large_ends_only_its_own_stream(world: World) -> None:
-    call, other = world.stub.DeltaAggregatedResources(), world.stub.DeltaAggregatedResources()
-    await other.write(delta())
-    await other.read()
-    await call.write(delta(resource_names_subscribe=["x" * (discovery.MAX_REQUEST_BYTES + 1)]))
-    await assert_ends(call, grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max")
-    await other.write(delta(ENDPOINT.type_url, resource_names_subscribe=["a"]))
-    assert list((await other.read()).removed_resources) == ["a"]
 
 
 async def test_the_observer_hears_of_a_client_that_left(world: World) -> None:
@@ -171,30 +89,6 @@ async def test_closing_the_service_ends_every_stream_at_once(world: World) -> No
     for call in calls:
         await assert_ends(call, grpc.StatusCode.UNAVAILABLE, "shutting down")
     assert world.observer.gone.qsize() == 5
-
-
-async def test_a_client_that_floods_is_slowed_down_and_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "REQUEST_BURST", 3.0)
-    call = world.stub.DeltaAggregatedResources()
-    for _ in range(8):
-        await call.write(delta())
-    await call.done_writing()
-    while await call.read() is not grpc.aio.EOF:
-        pass
-    (proxy,) = world.observer.proxies
-    assert proxy.traffic.throttled > 0
-
-
-async def test_a_client_that_never_reads_costs_only_the_latest_state(world: World) -> None:
-    call = world.stub.DeltaAggregatedResources()
-    await call.write(delta(ENDPOINT.type_url, resource_names_subscribe=["a"]))
-    for content in range(1_000):
-        world.cache.update(upsert=[Resource(ENDPOINT.type_url, "a", str(content), b"x" * 1_000)])
-        await asyncio.sleep(0)
-    first = await call.read()
-    await call.write(delta(ENDPOINT.type_url, response_nonce=first.nonce))
-    latest = await call.read()
-    assert [entry.version for entry in latest.resources] == ["999"]
 
 
 KINDS = tuple(RESOURCE_TYPES.values())
@@ -258,26 +152,6 @@ async def test_unary_fetches_are_refused_with_what_to_use_instead(world: World) 
         await eds_pb2_grpc.EndpointDiscoveryServiceStub(world.channel).FetchEndpoints(request)
     assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
     assert "use DeltaEndpoints" in (error.value.details() or "")
-
-
-async def test_a_node_that_opens_streams_in_a_loop_is_refused_after_a_while_and_counted(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(discovery, "REFUSAL_SECONDS", 0.0)
-    for _ in range(int(limits.OPEN_BURST)):
-        call = world.stub.DeltaAggregatedResources()
-        await call.write(delta())
-        await call.read()
-        call.cancel()
-    call = world.stub.DeltaAggregatedResources()
-    await call.write(delta())
-    await assert_ends(call, grpc.StatusCode.RESOURCE_EXHAUSTED, "opens streams too often")
-    assert world.service.refused[Fault.RESOURCE_EXHAUSTED] == 1
-    other = world.stub.DeltaAggregatedResources()
-    request = delta()
-    request.node.id = "other"
-    await other.write(request)
-    await other.read()
 
 
 async def test_what_an_ended_stream_exchanged_stays_counted(world: World) -> None:
