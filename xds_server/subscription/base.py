@@ -30,7 +30,7 @@ from xds_server.subscription.exchange import (
     versions_of,
 )
 from xds_server.subscription.holdings import Holdings
-from xds_server.subscription.interest import Interest
+from xds_server.subscription.interest import Interest, once
 from xds_server.subscription.proxy import ResourceStatus, SyncState
 from xds_server.subscription.renewals import Renewals
 from xds_server.subscription.suspects import Rejection, Suspects
@@ -84,7 +84,8 @@ class Subscription(ABC):
         says; and all of its collections, of which no client says what it has.
         """
         left = dict(self._holdings.doubts)
-        for name in self._interest.collected():
+        gone = (name for name in self._holdings.differs if self._interest.collects(name))
+        for name in once((*self._interest.collected(), *gone)):
             left[name] = (*left.get(name, ()), version_of(self._holdings.has(name)))
         for name, content in (self.in_flight.contents if self.in_flight else {}).items():
             left[name] = (*left.get(name, ()), None if self.kind.repeated else version_of(content))
@@ -285,6 +286,13 @@ class Subscription(ABC):
         known = {*self._interest.wanted(), *self._holdings.differs, *self._updates, *self._removals, *self.rejections}
         self._interest.drop_all()
         self._forget(sorted(name for name in known if not self._interest.covers(name)))
+
+    def _renew_again(self) -> None:
+        """What lives for a time only is sent on every stream, whatever the client says: it may have ended since."""
+        if self._knows_ttl:
+            resources = self._cache.resources(self.kind.type_url).values()
+            mortal = [each.name for each in resources if each.ttl is not None]
+            self._force(name for name in mortal if self._interest.covers(name))
 
     def _doubt_again(self) -> None:
         """What the client may have from streams before is looked at, once it is known what it asks for."""

@@ -61,6 +61,7 @@ class DeltaSubscription(Subscription):
         if not has_everything:
             self._claim(claims)
         self._doubt_again()
+        self._renew_again()
 
     def _begin_on_demand(self, names: list[str], claims: dict[str, str]) -> None:
         """Clients ask by alias and state what they have by name. The wildcard that Envoy sends too means nothing.

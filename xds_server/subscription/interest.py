@@ -24,9 +24,7 @@ class Interest:
 
     def covers(self, name: str) -> bool:
         """Does the client want what has this name?"""
-        if self.wildcard or name in self.names:
-            return True
-        return bool(self._collections) and collection_of(name) in self._collections
+        return self.wildcard or name in self.names or self.collects(name)
 
     def add(self, name: str) -> tuple[str, ...]:
         """Ask for a name; gives what it stands for: itself, or a collection's members."""
@@ -59,6 +57,10 @@ class Interest:
         self._cache.unwatch_all(self._type_url, self._watcher)
         for name in self.names:
             self._cache.unwatch(self._type_url, name, self._watcher)
+
+    def collects(self, name: str) -> bool:
+        """Is this a member, past or present, of a collection that the client asks for?"""
+        return bool(self._collections) and collection_of(name) in self._collections
 
     def collected(self) -> Iterator[str]:
         """The members of the collections."""

@@ -23,6 +23,8 @@ from xds_server.subscription.exchange import WILDCARD, Answer, Contents, Has, In
 from xds_server.subscription.interest import once
 from xds_server.wire import text_field
 
+MAX_WAITED_FOR = 1_000
+"""Names that resources point at which the client was sent and that it has not acknowledged. It asks within a moment."""
 _BY_NAME = "by-name"
 """Marks a version of a client that asks by name, so that it is never taken for everything."""
 
@@ -36,6 +38,10 @@ class SotwSubscription(Subscription):
     _ever_named = False
     _known = False
     """The client has accepted a response on this stream, so what it holds of a full-state type is known."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._waited_for: set[str] = set()
 
     def receive(self, request: Any, answer: Answer | None) -> None:
         """An ACK, a NACK or a subscription; a request that does not answer the latest response is ignored."""
@@ -66,9 +72,11 @@ class SotwSubscription(Subscription):
             self._subscribe(name, force=True)
         if first:
             self._doubt_again()
+            self._renew_again()
 
     def _accept(self, contents: Contents) -> None:
         super()._accept(contents)
+        self._waited_for.difference_update(contents)
         self._known = True
 
     def _look(self) -> None:
@@ -85,7 +93,7 @@ class SotwSubscription(Subscription):
         Only a client of the wildcard can: one that asks by name may have let go of a name since, and a request does
         not tell.
         """
-        everything = self._wants_everything() and not self._holdings.doubts
+        everything = self._wants_everything() and not (self._holdings.doubts or self._forced)
         if everything and self._claimed == _version_info(self._cache.fingerprint(self.kind.type_url)):
             self._holdings.differs.clear()
             self._known = True
@@ -111,8 +119,20 @@ class SotwSubscription(Subscription):
                 self._removals.clear()
             return contents if contents or self._owes_answer else None
         self._drop_removed()
+        for name in contents.keys() & self._waited_for:
+            contents[name] = contents[name] or self._nothing(name)
         contents = {name: content for name, content in contents.items() if content is not None}
         return contents or None
+
+    def _nothing(self, name: str) -> Resource:
+        """An empty resource, which ends the wait of what points at it; this protocol has no other way to say it."""
+        return Resource(self.kind.type_url, name, "", text_field(1, name))
+
+    def repeat(self, name: str) -> None:
+        """Also remember it: it may vanish before the client has asked for it."""
+        super().repeat(name)
+        if len(self._waited_for) < MAX_WAITED_FOR:
+            self._waited_for.add(name)
 
     def _drop_removed(self) -> None:
         """Only a full state can remove; of other types the client lets go by itself."""
