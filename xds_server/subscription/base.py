@@ -322,6 +322,16 @@ class Subscription(ABC):
 
     # What is due
 
+    def _taken(self, names: Iterable[str]) -> None:
+        """These updates are sent. What is empty then gives its memory back, which Python's dicts do only if told."""
+        for name in names:
+            del self._updates[name]
+        self._forced.difference_update(names)
+        if not self._updates:
+            self._updates.clear()
+        if not self._forced:
+            self._forced.clear()
+
     def _current(self, names: Iterable[str]) -> Contents:
         return {name: self._content(name) for name in names}
 

@@ -111,12 +111,12 @@ class DeltaSubscription(Subscription):
     def _batch(self, removals: bool) -> Contents | None:
         contents: Contents = {}
         room = MAX_RESPONSE_BYTES
-        while self._updates and room > 0:
-            name = next(iter(self._updates))
-            del self._updates[name]
-            self._forced.discard(name)
+        for name in self._updates:
             contents[name] = content = self._content(name)
             room -= content.wire_size if content else len(name)
+            if room <= 0:
+                break
+        self._taken(contents)
         if removals and not self._updates:
             contents.update(dict.fromkeys(self._removals))
             self._removals.clear()

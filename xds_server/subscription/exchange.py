@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -70,8 +71,8 @@ class Journal:
 
 
 def canonical_names(names: Iterable[str]) -> list[str]:
-    """The names of a request in canonical form."""
-    return [canonical(name) for name in names]
+    """The names of a request in canonical form, each once in memory however many clients ask for it."""
+    return [sys.intern(canonical(name)) for name in names]
 
 
 def version_of(has: Has) -> str | None:

@@ -43,6 +43,8 @@ class Holdings:
         """The client has this under a name."""
         if version_of(has) == version_of(self._cache.get(self._type_url, name)):
             self.differs.pop(name, None)
+            if not self.differs:
+                self.differs.clear()  # which gives its memory back: a dict does that only if told
         else:
             self.differs[name] = has
 

@@ -111,8 +111,7 @@ class SotwSubscription(Subscription):
 
     def _batch(self, removals: bool) -> Contents | None:
         contents = self._current(self._updates)
-        self._updates.clear()
-        self._forced.difference_update(contents)
+        self._taken(contents)
         if self.kind.full_state:
             if removals:
                 contents.update(dict.fromkeys(self._removals))
