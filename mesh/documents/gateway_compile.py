@@ -29,9 +29,7 @@ def gateway_objects(documents: Documents) -> dict[str, Mapping[Any, Any]]:
     routes = (*udp_routes, *tcp_routes)
     return {
         "gateways": MappingProxyType({gateway.name: gateway for gateway in gateways}),
-        "transport_routes": MappingProxyType(
-            {(route.protocol, route.name): route for route in routes}
-        ),
+        "transport_routes": MappingProxyType({(route.protocol, route.name): route for route in routes}),
         "policies": MappingProxyType({policy.name: policy for policy in policies}),
     }
 
