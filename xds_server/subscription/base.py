@@ -33,6 +33,7 @@ from xds_server.subscription.holdings import Holdings
 from xds_server.subscription.interest import Interest, once
 from xds_server.subscription.proxy import ResourceStatus, SyncState
 from xds_server.subscription.renewals import Renewals
+from xds_server.subscription.status import status_of
 from xds_server.subscription.suspects import Rejection, Suspects
 
 
@@ -389,24 +390,11 @@ class Subscription(ABC):
             self._journal.acknowledged.append((self.kind.type_url, versions))
 
     def _status(self, name: str, sent: Mapping[str, Content | None]) -> ResourceStatus:
-        version = version_of(self._cache.get(self.kind.type_url, name))
-        acknowledged = version_of(self._holdings.has(name))
-        last = version_of(sent.get(name)) or acknowledged
-        error = None
-        rejection = self.rejections.get(name)
-        if rejection is not None and rejection.version == version:
-            state, last, error = SyncState.REJECTED, rejection.version, rejection.message
-        elif name in sent:
-            state = SyncState.SENT
-        elif acknowledged == version:
-            state = SyncState.SYNCED
-        else:
-            state = SyncState.STALE if acknowledged is not None else SyncState.NOT_SENT
-        return ResourceStatus(
-            type_url=self.kind.type_url,
-            name=name,
-            version_sent=last,
-            version_acknowledged=acknowledged,
-            state=state,
-            error=error,
+        return status_of(
+            self.kind.type_url,
+            name,
+            current=self._cache.get(self.kind.type_url, name),
+            has=self._holdings.has(name),
+            sent=sent,
+            rejection=self.rejections.get(name),
         )
