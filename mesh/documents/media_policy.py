@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import BeforeValidator, Field
 
 from mesh.documents.base import FILE_PATH, URL_PATH, DocumentModel, ObjectMeta, ObjectNameText, Port
 from mesh.gateways import Algorithm, OnBackendChange, ProbeProtocol, TargetKind
@@ -26,15 +26,19 @@ def seconds(duration: str) -> float:
     return sum(int(number) * _SECONDS[unit] for number, unit in _PART.findall(duration))
 
 
-def _duration(value: str) -> str:
-    if not _DURATION.fullmatch(value):
-        raise ValueError(f'"{value}" is not a duration, such as 90s, 1h30m or 500ms')
-    if not seconds(value):
+def _duration(value: object) -> object:
+    """Looks at numbers as well: who forgets the unit is told of durations, not of text."""
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return value
+    if not _DURATION.fullmatch(str(value)):
+        shown = f'"{value}"' if isinstance(value, str) else value
+        raise ValueError(f"{shown} is not a duration, such as 90s, 1h30m or 500ms")
+    if not seconds(str(value)):
         raise ValueError("must be longer than nothing")
     return value
 
 
-Duration = Annotated[str, AfterValidator(_duration)]
+Duration = Annotated[str, BeforeValidator(_duration)]
 Threshold = Annotated[int, Field(strict=True, ge=1, le=MAX_THRESHOLD)]
 
 

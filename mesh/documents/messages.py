@@ -45,11 +45,21 @@ _SENTENCES = {
 }
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """` (did you mean "…"?)`, if something known is close to `word`; empty otherwise."""
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """What of the known is spelt much like `word`, if anything is."""
     folded = {name.lower(): name for name in known}
     close = get_close_matches(word.lower(), folded, n=1)
-    return f' (did you mean "{folded[close[0]]}"?)' if close else ""
+    return folded[close[0]] if close else None
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """` (did you mean "…"?)`, if something known is close to `word`; empty otherwise."""
+    return meant(closest(word, known))
+
+
+def meant(name: object | None) -> str:
+    """` (did you mean "…"?)`; empty for None."""
+    return "" if name is None else f' (did you mean "{name}"?)'
 
 
 def explain_validation(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[FieldPath, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from mesh.documents.backend import DEFAULT_RTSP_PORT, Backend
 from mesh.documents.kubernetes import SERVICE_NAME_LABEL, EndpointSlice, Protocol, Service, ServicePort
 from mesh.documents.loaded import Documents, Loaded, object_name
-from mesh.documents.messages import suggestion
+from mesh.documents.messages import closest, meant
 from mesh.documents.problems import DocumentProblem, FieldPath
 from mesh.documents.rtsp_route import BackendKind, BackendRef, RouteRule, RTSPRoute
 from mesh.documents.transport_route import TCPRoute, TransportRule, UDPRoute
@@ -96,7 +96,15 @@ class _Checker:
 
 
 def _near(name: ObjectName, known: Iterable[ObjectName]) -> str:
-    return suggestion(str(name), map(str, known))
+    """The object that was meant: of that namespace one with a name like it, or the namesake in one spelt like it. The
+    halves are compared apart, because a namespace in common makes no two names alike."""
+    objects = tuple(known)
+    siblings = {other.name: other for other in objects if other.namespace == name.namespace}
+    namesakes = {other.namespace: other for other in objects if other.name == name.name}
+    sibling, namespace = closest(name.name, siblings), closest(name.namespace, namesakes)
+    if sibling is not None:
+        return meant(siblings[sibling])
+    return meant(namesakes[namespace] if namespace is not None else None)
 
 
 def _port_fault(name: ObjectName, ports: tuple[ServicePort, ...], wanted: int | None, protocol: Protocol) -> str | None:

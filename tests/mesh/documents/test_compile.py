@@ -102,6 +102,20 @@ def test_a_reference_to_nothing_is_refused_with_its_place(ref: str, expected: st
     assert problem.startswith(place + expected)
 
 
+@pytest.mark.parametrize(
+    ("ref", "hint"),
+    [
+        ("{kind: Backend, name: zz}", ""),
+        ("{kind: Backend, name: lobby, namespace: defautl}", ' (did you mean "default/lobby"?)'),
+        ("{kind: Backend, name: loby, namespace: defautl}", ""),
+        ("{kind: Backend, name: lobby, namespace: x}", ""),
+    ],
+)
+def test_only_what_is_spelt_alike_is_suggested(ref: str, hint: str) -> None:
+    (problem,) = _problems(_route(ref), BACKEND)
+    assert problem.partition(" (")[1:] == (hint[:2], hint[2:])
+
+
 def test_a_reference_is_to_the_namespace_of_the_route() -> None:
     (problem,) = _problems(_route("{kind: Backend, name: lobby}", namespace="x"), BACKEND)
     assert "there is no Backend x/lobby" in problem
