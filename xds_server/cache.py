@@ -92,11 +92,11 @@ class ResourceCache:
         return found
 
     def resources(self, type_url: str) -> Mapping[str, Content]:
-        """All that there is of a type by name; a live, read-only view."""
-        return MappingProxyType(self._contents.setdefault(type_url, {}))
+        """All that there is of a type by name; a read-only view, of which no later moment than this is promised."""
+        return MappingProxyType(self._contents.get(type_url, _NONE))
 
     def versions(self, type_url: str) -> Mapping[str, str]:
-        """The versions of a type by name; a live, read-only view."""
+        """The versions of a type by name, as of now."""
         return self._versions.get(type_url, {})
 
     def members(self, type_url: str, collection: str) -> Iterable[str]:
@@ -109,6 +109,8 @@ class ResourceCache:
 
     def fingerprint(self, type_url: str) -> int:
         """The sum of the fingerprints of a type: equal content, equal sum. Costs a walk the first time only."""
+        if type_url not in self._contents:
+            return 0
         if type_url not in self._sums:
             self._sums[type_url] = sum(each.fingerprint for each in self.resources(type_url).values())
         return self._sums[type_url]
@@ -162,7 +164,11 @@ class ResourceCache:
 
     def unwatch_all(self, type_url: str, watcher: Watcher) -> None:
         """Stop telling `watcher` of every change of a type; names that it watches by name stay watched."""
-        self._by_type.get(type_url, {}).pop(watcher, None)
+        watchers = self._by_type.get(type_url)
+        if watchers is not None:
+            watchers.pop(watcher, None)
+            if not watchers:
+                del self._by_type[type_url]
 
     def on_release(self, wake: Callable[[], None]) -> None:
         """Call `wake` when the cache is released."""

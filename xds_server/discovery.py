@@ -159,17 +159,19 @@ class DiscoveryService:
         await self._admit(node)
         stream = self._open(node, context, protocol, kind)
         self._streams.add(stream)
+        core = stream.core
         try:
-            stream.core.receive(first)
+            core.receive(first)
             async with asyncio.TaskGroup() as group:
-                writer = group.create_task(_write(stream), name=f"xds-write-{stream.core.proxy.id}")
+                writer = group.create_task(_write(stream), name=f"xds-write-{core.proxy.id}")
                 await _read(stream)
                 writer.cancel()
         finally:
             self._streams.discard(stream)
-            self._doubts.remember(node, stream.core.doubts())
-            stream.core.close()
-            self.traffic.add(stream.core.proxy.traffic)
+            if not core.broken:
+                self._doubts.remember(node, core.doubts())
+            core.close()
+            self.traffic.add(core.proxy.traffic)
 
     async def _admit(self, node: Node) -> None:
         reason = self._admission.refusal((node.cluster, node.id), len(self._streams), time.monotonic())
@@ -206,11 +208,11 @@ async def _read(stream: _Stream) -> None:
     context, core = stream.context, stream.core
     budget = request_budget(time.monotonic())
     while (request := await _request(context, core.proxy.protocol)) is not None:
-        answers = core.receive(request)
+        cost = core.receive(request)
         if core.due or core.next_timer is not None:
             stream.due.set()
-        if not answers:
-            delay = budget.spend(time.monotonic())
+        if cost:
+            delay = budget.spend(time.monotonic(), cost)
             if delay > 0:
                 core.proxy.traffic.throttled += 1
                 await asyncio.sleep(delay)

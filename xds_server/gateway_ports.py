@@ -30,8 +30,8 @@ def _taken_ports(mesh: Mesh, media: MediaSettings) -> Iterator[str]:
             other = book.take(listener.protocol, listener.port, gateway.addresses or media.addresses, label)
             if other == _MEDIA:
                 yield (
-                    f"{label}: UDP port {listener.port} is one of the media ports ({first}-{last}); take another, or"
+                    f"{listener.label(gateway.name)}: UDP port {listener.port} is one of the media ports ({first}-{last}); take another, or"
                     " move those with --media-ports"
                 )
             elif other is not None:
-                yield f"{label}: {other} has {listener.protocol.value} port {listener.port} already"
+                yield f"{listener.label(gateway.name)}: {other} has {listener.protocol.value} port {listener.port} already"

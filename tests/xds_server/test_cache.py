@@ -134,3 +134,13 @@ def test_equal_content_has_an_equal_fingerprint_however_it_came_about(updates: l
     fresh.update(upsert=walked.resources(CLUSTER.type_url).values())
     sums = {cache.fingerprint(CLUSTER.type_url) for cache in (walked, asked_early, fresh)}
     assert len(sums) == 1
+
+
+def test_what_was_only_asked_for_leaves_nothing_behind() -> None:
+    cache, notes = ResourceCache(), Notes()
+    cache.watch_all("invented", notes)
+    cache.watch("invented", "a", notes)
+    assert (dict(cache.resources("invented")), cache.fingerprint("invented")) == ({}, 0)
+    cache.unwatch_all("invented", notes)
+    cache.unwatch("invented", "a", notes)
+    assert not any("invented" in str(part) for part in vars(cache).values())

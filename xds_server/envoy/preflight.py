@@ -33,9 +33,8 @@ def check_gateway_ports(attachments: Iterable[Attachment], default_addresses: Se
         for address in gateway.addresses or default_addresses:
             error = _try(address, listener.port, _KINDS[listener.protocol])
             if error is not None:
-                place = f'listener "{listener.name}" of Gateway {gateway.name}'
                 port = f"{listener.protocol.value} port {listener.port} at {address}"
-                raise OSError(f"{place}: {port} cannot be had: {error.strerror}") from error
+                raise OSError(f"{listener.label(gateway.name)}: {port} cannot be had: {error.strerror}") from error
 
 
 def _try(address: str, port: int, kind: socket.SocketKind) -> OSError | None:

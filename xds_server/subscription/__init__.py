@@ -1,6 +1,7 @@
 """What one xDS stream has, wants and is due: pure state machines for both protocols."""
 
 from xds_server.subscription.doubts import Doubts
+from xds_server.subscription.faults import Fault, StreamError
 from xds_server.subscription.proxy import (
     ConnectedProxy,
     Locality,
@@ -11,7 +12,7 @@ from xds_server.subscription.proxy import (
     Traffic,
     XdsProtocol,
 )
-from xds_server.subscription.stream import Fault, StreamCore, StreamError, node_of
+from xds_server.subscription.stream import StreamCore, node_of
 
 __all__ = [
     "ConnectedProxy",

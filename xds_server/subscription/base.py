@@ -36,6 +36,9 @@ from xds_server.subscription.renewals import Renewals
 from xds_server.subscription.status import status_of
 from xds_server.subscription.suspects import Rejection, Suspects
 
+MAX_ERROR_CHARACTERS = 4_096
+"""Of what a client says when it refuses: that is searched for every name that was sent, and kept."""
+
 
 class Subscription(ABC):
     """See the module. Implements `cache.Watcher`. Times are monotonic seconds."""
@@ -58,6 +61,8 @@ class Subscription(ABC):
         self._removals: Names = {}
         self._renewals = Renewals()
         self._owes_answer = False
+        self.turns = 0
+        """How many names, and wildcards, the client has taken up and let go."""
 
     # What changes from outside
 
@@ -124,8 +129,8 @@ class Subscription(ABC):
 
     @property
     def renews_at(self) -> float | None:
-        """When something must be renewed next; None while a response is in flight, or when there is nothing."""
-        return self._renewals.next if self.in_flight is None else None
+        """When something must be renewed next; None where nothing is, or can be now."""
+        return self._renewals.next if self.in_flight is None and not self._cache.held else None
 
     @property
     def size(self) -> int:
@@ -146,9 +151,19 @@ class Subscription(ABC):
             if contents is not None:
                 self._owes_answer = False
                 return self._send(InFlight(self._journal.nonce(), contents, now, group))
-        if self._renewals and self.in_flight is None:
-            return self._renew(now)
         return None
+
+    def renewal(self, now: float) -> tuple[bytes, Contents] | None:
+        """A response that renews what is due by now; what the client has an older version of is not renewed."""
+        if self.renews_at is None:
+            return None
+        due = self._renewals.due(now)
+        contents = {name: self._cache.get(self.kind.type_url, name) for name in due}
+        for name in due:
+            if name in self._holdings.differs or contents[name] is None:
+                self._renewals.forget(name)
+                del contents[name]
+        return self._send(InFlight(self._journal.nonce(), contents, now, renewal=True)) if contents else None
 
     def statuses(self) -> Iterator[ResourceStatus]:
         """How far the client is, per name."""
@@ -182,16 +197,6 @@ class Subscription(ABC):
             self._renewals.sent(sent.contents, sent.sent_at)
         return self._encode(sent), sent.contents
 
-    def _renew(self, now: float) -> tuple[bytes, Contents] | None:
-        """Renew what is due, but for what the client has an older version of: that is sent anew, or was refused."""
-        due = self._renewals.due(now)
-        contents = self._current(name for name in due if name not in self._holdings.differs)
-        if contents:
-            return self._send(InFlight(self._journal.nonce(), contents, now, renewal=True))
-        for name in due:
-            self._renewals.forget(name)
-        return None
-
     def _accept(self, contents: Contents) -> None:
         """The client now has these; called for names that it still asks for."""
         for name, content in contents.items():
@@ -212,7 +217,7 @@ class Subscription(ABC):
         if answer is Answer.ACK:
             self._acknowledge()
         elif answer is Answer.NACK:
-            self._refuse(request.error_detail.message)
+            self._refuse(request.error_detail.message[:MAX_ERROR_CHARACTERS])
 
     def _acknowledge(self) -> None:
         sent, self.in_flight = self.in_flight, None
@@ -260,6 +265,7 @@ class Subscription(ABC):
 
     def _subscribe(self, name: str, *, force: bool) -> None:
         """Take up a name; `force`: answer whatever the client has already."""
+        self.turns += 1
         known = self._interest.covers(name)
         meaning = self._interest.add(name)
         for each in meaning:
@@ -270,12 +276,14 @@ class Subscription(ABC):
             self._forced.update(meaning)
 
     def _unsubscribe(self, name: str) -> tuple[str, ...]:
+        self.turns += 1
         meaning = self._interest.drop(name)
         self._forget(each for each in meaning if not self._interest.covers(each))
         return meaning
 
     def _subscribe_all(self) -> None:
         """Everything is wanted, of which the client has what it had by name."""
+        self.turns += 1
         if not self._interest.wildcard:
             for name in self._cache.resources(self.kind.type_url):
                 if not self._interest.covers(name):
@@ -364,7 +372,7 @@ class Subscription(ABC):
             self._fallbacks.pop(name, None)
             if name in self._forced:
                 self._updates[name] = None
-            elif self._holdings.lags(name, version):
+            elif self._holdings.lags(name, current):
                 (self._updates if current else self._removals)[name] = None
             else:
                 self._holdings.differs.pop(name, None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from xds_server.cache import Names
 from xds_server.resources import Content, Resource
 from xds_server.subscription.base import Subscription
 from xds_server.subscription.exchange import WILDCARD, Answer, Claimed, Contents, InFlight, canonical_names
@@ -125,12 +126,17 @@ class DeltaSubscription(Subscription):
     def _encode(self, sent: InFlight) -> bytes:
         parts = [_head(self._cache.revision, self.kind.type_url), text_field(5, sent.nonce)]
         told: set[str] = set()
+        removed: Names = {}
         for name, content in sent.contents.items():
+            gone = self._gone(name, content)
+            if gone is not None:
+                removed[gone] = None
             if content is None:
-                parts.append(self._removal(name))
+                parts.append(b"" if gone is not None else bytes_field(2, text_field(3, name) + text_field(4, name)))
             elif content.name not in told:  # it may have been asked for by several aliases
                 told.add(content.name)
                 parts.extend(self._entry(content, sent.renewal))
+        parts.extend(text_field(6, name) for name in removed)
         return b"".join(parts)
 
     def _entry(self, content: Content, renewal: bool) -> tuple[bytes, ...]:
@@ -138,13 +144,15 @@ class DeltaSubscription(Subscription):
             return content.delta_parts_with_ttl(renewal=renewal)
         return content.delta_parts()
 
-    def _removal(self, name: str) -> bytes:
+    def _gone(self, name: str, content: Content | None) -> str | None:
+        """What is to be told as removed, under its own name, now that `name` leads to this; None: nothing."""
+        if not self.kind.by_alias:
+            return name if content is None else None
         has = self._holdings.differs.get(name)
         if isinstance(has, Resource) and self._cache.get(self.kind.type_url, has.name) is None:
-            return text_field(6, has.name)  # not the alias
-        if self.kind.by_alias and not isinstance(has, Claimed) and not name.endswith(_ANY_ALIAS):
-            return bytes_field(2, text_field(3, name) + text_field(4, name))
-        return text_field(6, name)
+            return has.name
+        stated = isinstance(has, Claimed) or name.endswith(_ANY_ALIAS)
+        return name if content is None and stated else None
 
 
 @lru_cache(maxsize=64)  # all streams that a change wakes begin their responses alike

@@ -17,6 +17,10 @@ MAX_NAMES_REMEMBERED = 200_000
 proxies have any doubts at all."""
 
 
+MAX_NAMES_OF_NODE = 20_000
+"""Names of one node, of which those of the type that has the most go first."""
+
+
 class Doubts:
     """Versions in doubt by node, type and name."""
 
@@ -32,6 +36,8 @@ class Doubts:
         """A stream of a node ended with these doubts, of the types that it had asked for."""
         key = (node.cluster, node.id)
         left = {type_url: names for type_url, names in {**self._take(key), **doubts}.items() if names}
+        while _count(left) > MAX_NAMES_OF_NODE:
+            del left[max(left, key=lambda type_url: len(left[type_url]))]
         if left:
             self._of[key] = left
             self._names += _count(left)

@@ -9,6 +9,7 @@ from enum import Enum
 
 from xds_server.names import canonical
 from xds_server.resources import Content
+from xds_server.subscription.faults import check_name
 from xds_server.subscription.suspects import Group
 
 WILDCARD = "*"
@@ -71,8 +72,15 @@ class Journal:
 
 
 def canonical_names(names: Iterable[str]) -> list[str]:
-    """The names of a request in canonical form, each once in memory however many clients ask for it."""
-    return [sys.intern(canonical(name)) for name in names]
+    """The names of a request in canonical form, each once in memory however many clients ask for it.
+
+    Raises StreamError for a name that is too long.
+    """
+    found = []
+    for name in names:
+        check_name(name)
+        found.append(sys.intern(canonical(name)))
+    return found
 
 
 def version_of(has: Has) -> str | None:

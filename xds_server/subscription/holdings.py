@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from xds_server.cache import Names, ResourceCache
-from xds_server.subscription.exchange import Claimed, DoubtedVersions, Has, version_of
+from xds_server.resources import Content
+from xds_server.subscription.exchange import Claimed, DoubtedVersions, Has
+from xds_server.subscription.faults import check_name
 
 MAX_DOUBTED_VERSIONS = 8
 """Refused versions of a name that are told apart; a client that refuses more keeps its doubt until it accepts one."""
@@ -41,7 +43,7 @@ class Holdings:
 
     def now_has(self, name: str, has: Has) -> None:
         """The client has this under a name."""
-        if version_of(has) == version_of(self._cache.get(self._type_url, name)):
+        if _equal(has, self._cache.get(self._type_url, name)):
             self.differs.pop(name, None)
             if not self.differs:
                 self.differs.clear()  # which gives its memory back: a dict does that only if told
@@ -50,6 +52,8 @@ class Holdings:
 
     def claims(self, name: str, version: str) -> None:
         """The client says that it accepted this on an earlier stream."""
+        check_name(name)
+        check_name(version)
         self.now_has(name, Claimed(version))
         self.doubt_no_more(name, version)
 
@@ -58,9 +62,9 @@ class Holdings:
         if self._cache.get(self._type_url, name) is not None:
             self.differs.setdefault(name, None)
 
-    def lags(self, name: str, version: str | None) -> bool:
-        """Must the client be told that a name has this version?"""
-        return name in self.doubts or version_of(self.has(name)) != version
+    def lags(self, name: str, current: Content | None) -> bool:
+        """Must the client be told that a name holds this?"""
+        return name in self.doubts or not _equal(self.has(name), current)
 
     def forget(self, name: str) -> None:
         """The client does not ask for a name any more."""
@@ -85,3 +89,10 @@ class Holdings:
         """Keep the doubts of these names only; gives them."""
         self.doubts = {name: self.doubts[name] for name in names}
         return dict.fromkeys(self.doubts)
+
+
+def _equal(has: Has, current: Content | None) -> bool:
+    """Versions are those of one resource; an alias may lead to another one of the same version."""
+    if has is None or current is None:
+        return has is current
+    return has.version == current.version and (isinstance(has, Claimed) or has.name == current.name)

@@ -1,7 +1,7 @@
 """How fast one stream may ask, and one node may open streams.
 
-ACKs and NACKs come only as fast as we send, so they are free. Everything else draws on a bucket; when it is empty the
-stream is read more slowly, and gRPC's flow control passes that on to the client.
+Plain ACKs and NACKs come only as fast as we send, so they are free. Everything else draws on a bucket; when it is empty
+the stream is read more slowly, and gRPC's flow control passes that on to the client.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Bucket:
         self._tokens = burst
         self._at = now
 
-    def spend(self, now: float) -> float:
-        """Count one; returns how many seconds it came too early."""
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate) - 1
+    def spend(self, now: float, cost: float = 1.0) -> float:
+        """Take `cost`; returns how many seconds that came too early."""
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate) - cost
         self._at = now
         return max(0.0, -self._tokens / self._rate)
 

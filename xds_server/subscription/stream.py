@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import Any
 
 from google.protobuf import json_format
@@ -22,7 +21,8 @@ from google.protobuf import json_format
 from xds_server.cache import ResourceCache
 from xds_server.resource_types import ResourceType, resource_type
 from xds_server.subscription.delta import DeltaSubscription
-from xds_server.subscription.exchange import Answer, DoubtedVersions, Journal
+from xds_server.subscription.exchange import Answer, Contents, DoubtedVersions, Journal
+from xds_server.subscription.faults import Fault, StreamError, check_name
 from xds_server.subscription.proxy import (
     ConnectedProxy,
     Locality,
@@ -39,7 +39,7 @@ MAX_TYPES = 32
 MAX_NAMES = 150_000
 """Names that one stream may subscribe to or claim to have, over all types. A media proxy needs eight for each slot: it
 has two listeners, two clusters and two assignments, and names the assignments besides; all UDP ports make 16,384 slots.
-A name costs some 200 bytes, so the worst client costs 30 MB."""
+A name costs some 200 bytes, so a client that has them all costs 30 MB."""
 
 Doubts = Mapping[str, Mapping[str, DoubtedVersions]]
 _NO_DOUBTS: Doubts = {}
@@ -49,6 +49,12 @@ _TTL_FEATURES = {
 }
 """What a client must say of itself before it is sent a time to live: Envoy says neither unless told to."""
 
+NAMES_PER_TOKEN = 100
+"""Names that cost as much of a stream's request budget as a request does by itself."""
+MAX_METADATA_BYTES = 64 << 10
+"""Of a node: what proxies say of themselves takes some hundred bytes."""
+MAX_USER_AGENT = 200
+"""Characters of a program's name and version that are kept."""
 MAX_OWED = 1_000
 """Names that a client waits for, of a type that it has not asked for yet. It asks within a moment, or never; beyond,
 only the changed ones are sent."""
@@ -60,26 +66,12 @@ _SUBSCRIPTIONS: dict[XdsProtocol, type[DeltaSubscription] | type[SotwSubscriptio
 Subscribed = DeltaSubscription | SotwSubscription
 
 
-class Fault(Enum):
-    """Whose fault it is that a stream ends, in terms of gRPC's status codes."""
-
-    INVALID_ARGUMENT = "INVALID_ARGUMENT"
-    PERMISSION_DENIED = "PERMISSION_DENIED"
-    ALREADY_EXISTS = "ALREADY_EXISTS"
-    RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
-    UNAVAILABLE = "UNAVAILABLE"
-
-
-class StreamError(Exception):
-    """The client broke a rule; the stream ends with this status and sentence."""
-
-    def __init__(self, fault: Fault, message: str) -> None:
-        super().__init__(message)
-        self.fault = fault
-
-
 def node_of(message: Any) -> Node:
-    """The node as a request's first message states it."""
+    """The node as a request's first message states it. Raises StreamError when it is larger than any node is."""
+    for name in (message.id, message.cluster):
+        check_name(name)
+    if message.metadata.ByteSize() > MAX_METADATA_BYTES:
+        raise StreamError(Fault.INVALID_ARGUMENT, f"node metadata of more than {MAX_METADATA_BYTES} bytes")
     version = message.user_agent_version
     locality = message.locality
     if not version and message.HasField("user_agent_build_version"):
@@ -88,8 +80,8 @@ def node_of(message: Any) -> Node:
     return Node(
         id=message.id,
         cluster=message.cluster,
-        user_agent=message.user_agent_name,
-        user_agent_version=version,
+        user_agent=message.user_agent_name[:MAX_USER_AGENT],
+        user_agent_version=version[:MAX_USER_AGENT],
         metadata=json_format.MessageToDict(message.metadata),
         locality=Locality(region=locality.region, zone=locality.zone, sub_zone=locality.sub_zone),
         client_features=frozenset(message.client_features),
@@ -128,6 +120,8 @@ class StreamCore:
             counts=self._counts,
             unanswered_since=self._unanswered_since,
         )
+        self.broken = False
+        """The client broke a rule: what it asked for last counts for nothing."""
         self._cache = cache
         self._observer = observer
         self._wake = wake
@@ -141,16 +135,21 @@ class StreamCore:
         self._owed: dict[str, set[str]] = {}
         cache.on_release(wake)
 
-    def receive(self, request: Any) -> bool:
+    def receive(self, request: Any) -> float:
         """Take a DeltaDiscoveryRequest or DiscoveryRequest, as the stream's protocol has it.
 
-        True when it answers the response in flight: such requests come only as fast as we send.
+        Returns what it costs of the stream's budget: nothing for a plain answer, which comes only as fast as we send;
+        otherwise 1, and more with the names that it takes up, lets go or states.
 
         Raises StreamError when the stream must end.
         """
+        self.broken = True  # unless it comes to its end
         type_url = self._type_of(request)
+        stated = self._names_in(request)
+        if stated > 2 * MAX_NAMES:  # each may be named, and stated with its version
+            raise StreamError(Fault.RESOURCE_EXHAUSTED, f"{stated} resource names in one request")
         subscription = self._subscriptions.get(type_url) or self._begin(type_url, request)
-        size = subscription.size
+        size, turns = subscription.size, subscription.turns
         answer = subscription.answer_of(request)
         subscription.receive(request, answer)
         if self._owed:
@@ -163,7 +162,9 @@ class StreamCore:
             self._observer.proxy_connected(self.proxy)
         self._count(answer)
         self._tell()
-        return answer is not None
+        self.broken = False
+        turns = subscription.turns - turns
+        return 0.0 if answer is not None and not turns else 1 + max(turns, stated) / NAMES_PER_TOKEN
 
     @property
     def due(self) -> bool:
@@ -180,13 +181,16 @@ class StreamCore:
         """Every response that may go out now, in order; each type has at most one in flight."""
         responses: list[bytes] = []
         for each in self._referenced:
-            self._next(each, responses, now, removals=False)
+            self._send(each.next_response(now, removals=False), responses)
         if not any(each.awaited for each in self._referenced):
             for each in self._others:
-                self._next(each, responses, now, removals=True)
+                self._send(each.next_response(now, removals=True), responses)
         if all(each.idle for each in self._others):
             for each in self._referenced:
-                self._next(each, responses, now, removals=True)
+                self._send(each.next_response(now, removals=True), responses)
+        if self._journal.knows_ttl:  # renewals change nothing, so they wait for nothing
+            for each in (*self._referenced, *self._others):
+                self._send(each.renewal(now), responses)
         self._tell()
         return responses
 
@@ -205,6 +209,7 @@ class StreamCore:
     def _type_of(self, request: Any) -> str:
         """The type that a request is about, once it is known to be one that this stream may ask."""
         type_url: str = request.type_url or (self._kind.type_url if self._kind else "")
+        check_name(type_url)
         if not type_url:
             raise StreamError(Fault.INVALID_ARGUMENT, "a request on an aggregated stream needs a type_url")
         if self._kind and type_url != self._kind.type_url:
@@ -220,6 +225,12 @@ class StreamCore:
             raise StreamError(Fault.RESOURCE_EXHAUSTED, f"more than {MAX_TYPES} resource types on one stream")
         return type_url
 
+    def _names_in(self, request: Any) -> int:
+        if self.proxy.protocol is XdsProtocol.SOTW:
+            return len(request.resource_names)
+        changed = len(request.resource_names_subscribe) + len(request.resource_names_unsubscribe)
+        return changed + len(request.initial_resource_versions)
+
     def _begin(self, type_url: str, request: Any) -> Subscribed:
         """The subscription to a type that is asked for the first time; the request says what the client has of it."""
         if self.proxy.protocol is XdsProtocol.DELTA:
@@ -234,8 +245,7 @@ class StreamCore:
         self._others = tuple(each for each in in_order if not each.kind.referenced)
         return made
 
-    def _next(self, subscription: Subscribed, responses: list[bytes], now: float, *, removals: bool) -> None:
-        response = subscription.next_response(now, removals=removals)
+    def _send(self, response: tuple[bytes, Contents] | None, responses: list[bytes]) -> None:
         if response is None:
             return
         payload, contents = response

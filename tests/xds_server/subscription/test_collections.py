@@ -141,3 +141,17 @@ def test_a_route_configuration_with_virtual_hosts_on_demand_is_answered_for_them
         delta.put(routes)
         _response, answer = delta.ask(ROUTE, "r")
     assert list(answer.removed_resources) == ["r/"]
+
+
+def test_a_virtual_host_whose_aliases_lead_to_another_one_is_removed_once(delta: Any) -> None:
+    delta.put(host("r/v", "r/a", "r/b"))
+    delta.ask(VIRTUAL_HOST)
+    (response,) = delta.ask(VIRTUAL_HOST, "r/a", "r/b")
+    delta.ack(VIRTUAL_HOST, response)
+    delta.cache.update(upsert=[host("r/w", "r/a", "r/b")], remove=[(VIRTUAL_HOST.type_url, "r/v")])
+    (response,) = delta.read()
+    assert (names(response), list(response.removed_resources)) == (["r/w"], ["r/v"])
+    delta.ack(VIRTUAL_HOST, response)
+    delta.remove(VIRTUAL_HOST, "r/w")
+    (response,) = delta.read()
+    assert (names(response), list(response.removed_resources)) == ([], ["r/w"])

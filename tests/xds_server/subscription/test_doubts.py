@@ -108,3 +108,11 @@ def test_what_had_no_answer_when_the_stream_ended_is_doubtful_unless_the_client_
     assert ([entry.name for entry in response.resources], list(response.removed_resources)) == ([], ["gone"])
     (response,) = delta_stream(cache, doubts=doubted).ask(LISTENER)
     assert ([entry.name for entry in response.resources], list(response.removed_resources)) == (["kept"], ["gone"])
+
+
+def test_one_node_cannot_take_the_place_of_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doubts, "MAX_NAMES_OF_NODE", 2)
+    memory = Doubts()
+    memory.remember(node("a"), {CLUSTER.type_url: {"x": ("1",)}})
+    memory.remember(node("b"), {CLUSTER.type_url: {"x": ("1",)}, ENDPOINT.type_url: dict.fromkeys("abc", ("1",))})
+    assert [list(memory.of(node(name))) for name in "ab"] == [[CLUSTER.type_url], [CLUSTER.type_url]]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from envoy.service.discovery.v3 import discovery_pb2
+from google.protobuf import json_format
 
 from xds_server.compile.slots import slot_names
 from xds_server.discovery import MAX_REQUEST_BYTES
 from xds_server.media import MediaPlane, MediaSettings
 from xds_server.relays.slots import SlotLayout
 from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER
-from xds_server.subscription import limits
+from xds_server.subscription import StreamError, limits, node_of, stream
+from xds_server.subscription.base import MAX_ERROR_CHARACTERS
+from xds_server.subscription.faults import MAX_NAME_CHARACTERS
 from xds_server.subscription.limits import (
     OPEN_BURST,
     OPENS_PER_SECOND,
@@ -19,7 +24,7 @@ from xds_server.subscription.limits import (
     Admission,
     request_budget,
 )
-from xds_server.subscription.stream import MAX_NAMES
+from xds_server.subscription.stream import MAX_NAMES, NAMES_PER_TOKEN
 
 
 def test_a_burst_passes_and_then_requests_are_paced() -> None:
@@ -74,3 +79,52 @@ def test_streams_and_remembered_nodes_are_bounded(monkeypatch: pytest.MonkeyPatc
         pass
     assert admission.refusal(("c", "b"), 0, 0.0) is None
     assert admission.refusal(("c", "a"), 0, 0.0) is None
+
+
+def test_names_are_not_longer_than_names_are(delta: Any, sotw: Any) -> None:
+    long = "x" * (MAX_NAME_CHARACTERS + 1)
+    for ask in (lambda: delta.ask(CLUSTER, long), lambda: sotw.ask(CLUSTER, long)):
+        with pytest.raises(StreamError, match="a name of more than 4096 characters: 'xxx"):
+            ask()
+    with pytest.raises(StreamError, match="a name of more than"):
+        delta.ask(ENDPOINT, "a", has={"a": long})
+    with pytest.raises(StreamError, match="a name of more than"):
+        delta.core.receive(discovery_pb2.DeltaDiscoveryRequest(type_url=long))
+
+
+@pytest.mark.parametrize("node", [{"id": "x" * 5000}, {"cluster": "x" * 5000}, {"metadata": {"x": "x" * 70_000}}])
+def test_a_node_is_not_larger_than_nodes_are(node: dict[str, Any]) -> None:
+    request = json_format.ParseDict({"node": node}, discovery_pb2.DeltaDiscoveryRequest())
+    with pytest.raises(StreamError):
+        node_of(request.node)
+
+
+def test_what_a_client_says_when_it_refuses_is_cut(delta: Any, resource: Any) -> None:
+    delta.put(resource(CLUSTER, "a"))
+    (response,) = delta.ask(CLUSTER)
+    delta.nack(CLUSTER, response, "x" * 1_000_000)
+    assert len(delta.rejected[0][1]) == MAX_ERROR_CHARACTERS
+
+
+def test_a_request_costs_with_its_names_and_a_plain_answer_nothing(delta: Any, resource: Any) -> None:
+    def cost(**fields: Any) -> float:
+        cost: float = delta.core.receive(discovery_pb2.DeltaDiscoveryRequest(type_url=ENDPOINT.type_url, **fields))
+        return cost
+
+    delta.put(resource(ENDPOINT, "a"))
+    assert cost(resource_names_subscribe=[f"e{i}" for i in range(NAMES_PER_TOKEN)]) == 2
+    (response,) = delta.read()
+    assert cost(response_nonce=response.nonce) == 0
+    assert cost(resource_names_subscribe=["a"]) > 1
+    (response,) = delta.read()
+    assert cost(response_nonce=response.nonce, resource_names_subscribe=["a"]) > 1
+
+
+def test_more_names_than_a_stream_may_have_are_refused_before_they_are_read(
+    delta: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "MAX_NAMES", 5)
+    with pytest.raises(StreamError, match="11 resource names in one request"):
+        delta.ask(CLUSTER, *(f"c{i}" for i in range(11)))
+    assert delta.status(CLUSTER) == {}
+    assert delta.core.broken

@@ -259,8 +259,9 @@ class SotwClient(Client):
         response = discovery_pb2.DiscoveryResponse.FromString(self.inbox.popleft())
         kind = kind_of(response.type_url)
         self.nonce[kind] = response.nonce
-        received = dict(entry.value.decode().split("=") for entry in response.resources)
-        assert len(received) == len(response.resources)
+        bodies = [entry.value.decode() for entry in response.resources]
+        received = dict(body.split("=") for body in bodies if "=" in body)  # an empty one only ends a wait
+        assert len(received) == sum("=" in body for body in bodies)
         if BAD in received.values():
             good = {n: v for n, v in received.items() if v != BAD and self.covers(kind, n)}
             kept = {n: v for n, v in self.has[kind].items() if n in received or not kind.full_state}

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
+from envoy.config.listener.v3 import listener_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
-from xds_server.resource_types import CLUSTER, ENDPOINT
+from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER
 from xds_server.resources import Resource
 from xds_server.subscription import Node
 
@@ -116,3 +117,34 @@ def test_other_types_have_no_time_to_live_in_the_state_of_the_world(cache: Any, 
     stream.ack(ENDPOINT, response, "a")
     assert response.resources[0].type_url == ENDPOINT.type_url
     assert stream.core.next_timer is None
+
+
+def test_a_renewal_waits_for_no_other_type(cache: Any, delta_stream: Any) -> None:
+    """A cluster that is not acknowledged yet holds listeners back, but not the life of those that are there."""
+    stream = delta_stream(cache, node=node(TTL))
+    stream.put(Resource.of(listener_pb2.Listener(name="a"), ttl=TTL_SECONDS))
+    (none_yet,) = stream.ask(CLUSTER)
+    stream.ack(CLUSTER, none_yet)
+    (listeners,) = stream.ask(LISTENER)
+    stream.ack(LISTENER, listeners)
+    stream.put(Resource.of(cluster_pb2.Cluster(name="cold")))
+    stream.read()
+    stream.now = TTL_SECONDS
+    responses = stream.read()
+    assert [entry.name for each in responses for entry in each.resources] == ["a"]
+    assert stream.core.next_timer is None
+
+
+def test_what_is_due_and_cannot_be_renewed_is_not_due_for_ever(cache: Any, delta_stream: Any) -> None:
+    stream = delta_stream(cache, node=node(TTL))
+    stream.put(timed("a"), timed("b"))
+    (response,) = stream.ask(CLUSTER)
+    stream.ack(CLUSTER, response)
+    stream.put(Resource.of(cluster_pb2.Cluster(name="a", alt_stat_name="refused"), ttl=TTL_SECONDS))
+    (response,) = stream.read()
+    stream.nack(CLUSTER, response)
+    stream.now = TTL_SECONDS
+    (heartbeat,) = stream.read()
+    assert [entry.name for entry in heartbeat.resources] == ["b"]
+    stream.ack(CLUSTER, heartbeat)
+    assert stream.core.next_timer > stream.now
