@@ -9,7 +9,7 @@ treated.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from mesh.objects import ObjectName, WeightedBackend
@@ -34,12 +34,18 @@ class RouteNamespaces(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """A port of a gateway."""
+    """A port of a gateway. `place` is where it was written, for people: one that has moved in its file is the same."""
 
     name: str
     protocol: TransportProtocol
     port: int
     namespaces: RouteNamespaces = RouteNamespaces.SAME
+    place: str = field(default="", compare=False)
+
+    def label(self, gateway: ObjectName) -> str:
+        """What to call it in a complaint, with its place if that is known."""
+        name = f'listener "{self.name}" of Gateway {gateway}'
+        return f"{self.place}: {name}" if self.place else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

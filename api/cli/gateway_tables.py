@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from api.cli.output import percent
+from api.cli.output import console, percent
 from api.cli.tables import View
 from api.gateways import Gateway, GatewayListener
 
@@ -29,6 +29,20 @@ def _backends(row: GatewayPort) -> str:
 def _proxies(row: GatewayPort) -> str:
     counts = Counter(proxy.state.value for proxy in row[1].proxies)
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+
+
+def show(rows: Sequence[GatewayPort], *, wide: bool) -> None:
+    """The table, and below it in the words of each proxy what that refused."""
+    LISTENERS.show(rows, wide=wide)
+    refused = [
+        (gateway, listener, proxy)
+        for gateway, listener in rows
+        for proxy in listener.proxies
+        if proxy.error is not None
+    ]
+    for gateway, listener, proxy in refused:
+        place = f"{gateway.namespace}/{gateway.name} {listener.name}"
+        console().print(f"\n{place} was refused by proxy {proxy.id}: {proxy.error}")
 
 
 def _policy(row: GatewayPort) -> str:

@@ -37,7 +37,7 @@ def routes(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) ->
     TCP follow, by the ports that they are behind; --json has those of RTSP only, see msm gateways.
     """
     from api.cli.client import fetch
-    from api.cli.gateway_tables import LISTENERS
+    from api.cli.gateway_tables import show
     from api.cli.tables import ROUTES, rules_of
     from api.models import Listing, Route
 
@@ -49,24 +49,24 @@ def routes(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) ->
     if found.items or not transport:
         ROUTES.show(rules_of(found.items), wide=wide)
     if transport:
-        LISTENERS.show(transport, wide=wide)
+        show(transport, wide=wide)
 
 
 def gateways(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) -> None:
     """List the gateways of a running mesh.
 
     Each line is a port for UDP or TCP: its route, which backends get which share of the sessions, and how far the
-    proxies are with it.
+    proxies are with it. What a proxy refused follows in the proxy's words.
     """
     from api.cli.client import fetch
-    from api.cli.gateway_tables import LISTENERS
+    from api.cli.gateway_tables import show
     from api.gateways import Gateway
     from api.models import Listing
 
     if as_json:
         _print_json(fetch(api, "/v1/gateways", Listing[Gateway]))
     else:
-        LISTENERS.show(_listeners(api), wide=wide)
+        show(_listeners(api), wide=wide)
 
 
 def sessions(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from mesh.attachments import attach
 from mesh.documents.gateway import Gateway, GatewayListener
 from mesh.documents.kubernetes import Protocol
-from mesh.documents.loaded import Documents, object_name
+from mesh.documents.loaded import Documents, Loaded, Origin, object_name
 from mesh.documents.media_policy import HealthProbe, MediaPolicy, TargetRef, seconds
 from mesh.documents.problems import DocumentProblem
 from mesh.documents.services import weighted_backends
@@ -22,7 +22,7 @@ from mesh.objects import ObjectName
 
 def gateway_objects(documents: Documents) -> dict[str, Mapping[Any, Any]]:
     """Fields of the slice: gateways, transport_routes, policies."""
-    gateways = (_gateway(item.document) for item in documents.of_kind(Gateway))
+    gateways = (_gateway(item) for item in documents.of_kind(Gateway))
     udp_routes = (_route(item.document) for item in documents.of_kind(UDPRoute))
     tcp_routes = (_route(item.document) for item in documents.of_kind(TCPRoute))
     policies = (_policy(item.document) for item in documents.of_kind(MediaPolicy))
@@ -42,20 +42,22 @@ def misfits(documents: Documents, objects: Mapping[str, Mapping[Any, Any]]) -> I
         yield loaded[fault.kind, fault.name].problem(fault.path, fault.message)
 
 
-def _gateway(document: Gateway) -> MeshGateway:
+def _gateway(loaded: Loaded[Gateway]) -> MeshGateway:
+    document = loaded.document
     return MeshGateway(
         name=object_name(document),
-        listeners=tuple(map(_listener, document.spec.listeners)),
+        listeners=tuple(_listener(each, loaded.origin, index) for index, each in enumerate(document.spec.listeners)),
         addresses=tuple(address.value for address in document.spec.addresses),
     )
 
 
-def _listener(listener: GatewayListener) -> Listener:
+def _listener(listener: GatewayListener, origin: Origin, index: int) -> Listener:
     return Listener(
         name=listener.name,
         protocol=listener.protocol,
         port=listener.port,
         namespaces=listener.allowed_routes.namespaces.from_,
+        place=origin.place(("spec", "listeners", index, "port")),
     )
 
 

@@ -42,6 +42,11 @@ class Origin:
         """The line of the field at `path`, counted from 1, if there is a text."""
         return self.root.line_of(path) if self.root is not None else None
 
+    def place(self, path: FieldPath) -> str:
+        """File and line of the field at `path`, for people."""
+        line = self.line(path)
+        return self.file if line is None else f"{self.file}:{line}"
+
     def __str__(self) -> str:
         return self.file if self.root is None else f"{self.file}:{self.root.line}"
 

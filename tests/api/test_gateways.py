@@ -123,12 +123,21 @@ def _other_loop(name):
 async def test_the_commands_show_gateways_after_routes():
     served = plane()
     connect_envoy(served)
+    gateway_proxy(served).refuse("cannot open file\n[/a.json]")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(create_app(served), log_config=None, lifespan="off", ws="none"))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve(sockets=[listener]), name="uvicorn")
             api = f"127.0.0.1:{listener.getsockname()[1]}"
-            words = ["site/edge", "game", "UDP", "127.0.0.1:7777", "site/red 75 %, site/blue 25 %", "1 synced"]
+            words = [
+                "site/edge",
+                "game",
+                "UDP",
+                "127.0.0.1:7777",
+                "site/red 75 %, site/blue 25 %",
+                "1 rejected, 1 synced",
+            ]
+            words += ["site/edge game was refused by proxy edge-1: cannot open file\n[/a.json]\n"]
             for command in ("routes", "gateways"):
                 result = await asyncio.to_thread(CliRunner().invoke, make_app(), [command, "--api", api])
                 assert result.exit_code == 0

@@ -73,6 +73,13 @@ def refused(documents: Sequence[str], expected: str) -> None:
     assert problem.split(":")[1].isdigit()
 
 
+def test_a_listener_that_moved_in_its_file_is_the_same() -> None:
+    texts = (gateway(), f"# Ports\n{gateway()}")
+    first, moved = (mesh(text).gateways[ObjectName("default", "edge")].listeners[0] for text in texts)
+    assert (first.place, moved.place) == ("mesh.yaml:4", "mesh.yaml:5")
+    assert first == moved
+
+
 def test_a_route_attaches_to_the_listeners_of_its_protocol() -> None:
     listeners = f"{LISTENER}, {{name: chat, protocol: TCP, port: 7777}}, {{name: more, protocol: UDP, port: 7778}}"
     found = mesh(gateway(listeners), route(), BACKEND).attachments
