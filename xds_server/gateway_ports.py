@@ -26,12 +26,13 @@ def _taken_ports(mesh: Mesh, media: MediaSettings) -> Iterator[str]:
         book.take(TransportProtocol.UDP, port, media.addresses, _MEDIA)
     for gateway in mesh.gateways.values():
         for listener in gateway.listeners:
-            label = f'listener "{listener.name}" of Gateway {gateway.name}'
-            other = book.take(listener.protocol, listener.port, gateway.addresses or media.addresses, label)
+            owner = f'listener "{listener.name}" of Gateway {gateway.name}'
+            other = book.take(listener.protocol, listener.port, gateway.addresses or media.addresses, owner)
+            label, port = listener.label(gateway.name), f"{listener.protocol.value} port {listener.port}"
             if other == _MEDIA:
                 yield (
-                    f"{listener.label(gateway.name)}: UDP port {listener.port} is one of the media ports ({first}-{last}); take another, or"
-                    " move those with --media-ports"
+                    f"{label}: {port} is one of the media ports ({first}-{last}); take another, or move those with"
+                    " --media-ports"
                 )
             elif other is not None:
-                yield f"{listener.label(gateway.name)}: {other} has {listener.protocol.value} port {listener.port} already"
+                yield f"{label}: {other} has {port} already"

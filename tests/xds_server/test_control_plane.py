@@ -221,8 +221,8 @@ def test_a_gateway_that_takes_a_media_port_is_refused_and_the_last_good_mesh_sta
     plane.set_slice(gateway(20015))
     assert plane.mesh is good
     assert plane.source_errors["files"] == (
-        'm:6: listener "game" of Gateway default/edge: UDP port 20015 is one of the media ports (20000-20015); take another,'
-        " or move those with --media-ports"
+        'm:6: listener "game" of Gateway default/edge: UDP port 20015 is one of the media ports (20000-20015); take'
+        " another, or move those with --media-ports"
     )
     plane.set_slice(gateway(20015, protocol="TCP"))
     plane.set_slice(gateway(20015, addresses="{value: 192.0.2.1}"))
