@@ -28,11 +28,11 @@ def _taken_ports(mesh: Mesh, media: MediaSettings) -> Iterator[str]:
         for listener in gateway.listeners:
             owner = f'listener "{listener.name}" of Gateway {gateway.name}'
             other = book.take(listener.protocol, listener.port, gateway.addresses or media.addresses, owner)
-            label, port = listener.label(gateway.name), f"{listener.protocol.value} port {listener.port}"
+            label, wanted = listener.label(gateway.name), f"{listener.protocol.value} port {listener.port}"
             if other == _MEDIA:
                 yield (
-                    f"{label}: {port} is one of the media ports ({first}-{last}); take another, or move those with"
+                    f"{label}: {wanted} is one of the media ports ({first}-{last}); take another, or move those with"
                     " --media-ports"
                 )
             elif other is not None:
-                yield f"{label}: {other} has {port} already"
+                yield f"{label}: {other} has {wanted} already"
