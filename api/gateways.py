@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field
 
-from api.models import ApiModel, BackendShare
+from api import views
+from api.models import ApiModel, BackendShare, ProxyKind
 from mesh import gateways as mesh_model
 from mesh.attachments import Attachment
 from mesh.gateways import Algorithm, OnBackendChange, TransportProtocol
 from mesh.objects import ObjectName
+from xds_server.client_status import statuses_of
 from xds_server.compile.gateways import resource_name
 from xds_server.control_plane import ControlPlane
 from xds_server.subscription import ConnectedProxy, ResourceStatus, SyncState
@@ -84,6 +86,17 @@ def gateways(plane: ControlPlane) -> Iterator[Gateway]:
         )
 
 
+def refusals(plane: ControlPlane) -> dict[str, int]:
+    """How many listeners each proxy that carries gateways has refused, by node id. Costs nothing for each resource
+    where nothing is refused."""
+    names = {resource_name(each.gateway.name, each.listener.name) for each in plane.mesh.attachments}
+    return {
+        node_id: len(_refused(streams, names))
+        for node_id, streams in sorted(views.streams_by_node(plane).items())
+        if views.kind_of(streams[-1]) is not ProxyKind.RTSP
+    }
+
+
 def _listener(
     gateway: ObjectName, listener: mesh_model.Listener, attachments: _Attachments, statuses: _Statuses
 ) -> GatewayListener:
@@ -125,16 +138,24 @@ def _statuses(plane: ControlPlane, names: set[str]) -> _Statuses:
     """Of each name, and what is below it, the node ids that have something of it, with the statuses."""
     found: dict[str, list[tuple[str, ResourceStatus]]] = {}
     if names:
-        for node_id, proxy in sorted(_newest(plane).items()):
-            for status in proxy.statuses():
-                name = status.name if status.name in names else status.name.rpartition("/")[0]
-                if name in names:
+        for node_id, streams in sorted(views.streams_by_node(plane).items()):
+            for status in statuses_of(streams):
+                name = _listener_of(status, names)
+                if name is not None:
                     found.setdefault(name, []).append((node_id, status))
     return found
 
 
-def _newest(plane: ControlPlane) -> dict[str, ConnectedProxy]:
-    return {proxy.node.id: proxy for proxy in sorted(plane.proxies.values(), key=lambda proxy: proxy.connected_at)}
+def _listener_of(status: ResourceStatus, names: set[str]) -> str | None:
+    """The one of the names that a resource has or is below."""
+    return next((name for name in (status.name, status.name.rpartition("/")[0]) if name in names), None)
+
+
+def _refused(streams: Sequence[ConnectedProxy], names: set[str]) -> set[str]:
+    if not any(counts[SyncState.REJECTED] for counts in views.counts_by_type(streams).values()):
+        return set()
+    refused = (status for status in statuses_of(streams) if status.state is SyncState.REJECTED)
+    return {name for status in refused if (name := _listener_of(status, names)) is not None}
 
 
 def _proxies(statuses: list[tuple[str, ResourceStatus]]) -> Iterator[ListenerOnProxy]:

@@ -15,7 +15,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from api import models, views
+from api import gateways, models, views
+from mesh.gateways import TransportProtocol
 from xds_server.control_plane import ControlPlane
 from xds_server.relays.registry import RelayState
 from xds_server.relays.slots import SlotState
@@ -46,6 +47,7 @@ class MeshCollector(Collector):
         yield InfoMetricFamily("msm_build", "The software that answers.", value={"version": self._version})
         yield _gauge("msm_ready", "1 when a session would work now, 0 otherwise.", not self._plane.not_ready())
         yield from self._mesh()
+        yield from self._gateways()
         yield from self._traffic()
         yield from self._slots()
         yield from self._proxies()
@@ -55,11 +57,30 @@ class MeshCollector(Collector):
 
     def _mesh(self) -> Iterator[Metric]:
         plane = self._plane
-        yield _gauge("msm_routes", "Routes in the mesh.", len(plane.mesh.routes))
+        yield _gauge("msm_routes", "RTSPRoutes in the mesh.", len(plane.mesh.routes))
         yield _gauge("msm_backends", "Backends in the mesh.", len(plane.mesh.backends))
         failed = [((source.name,), float(source.error is not None)) for source in views.sources(plane)]
         text = "1 when the latest change of a source was refused and its last good state stays, 0 otherwise."
         yield _labelled("msm_source_refused", text, ("source",), failed)
+
+    def _gateways(self) -> Iterator[Metric]:
+        mesh = self._plane.mesh
+        routes = Counter(dict.fromkeys(((kind.value,) for kind in TransportProtocol), 0))
+        routes.update((protocol.value,) for protocol, _ in mesh.transport_routes)
+        text = "UDPRoutes and TCPRoutes in the mesh, by protocol."
+        yield _labelled("msm_transport_routes", text, ("protocol",), _samples(routes))
+        listeners = Counter({(kind.value, state): 0 for kind in TransportProtocol for state in ("routed", "closed")})
+        routed = {(each.gateway.name, each.listener.name) for each in mesh.attachments}
+        listeners.update(
+            (listener.protocol.value, "routed" if (name, listener.name) in routed else "closed")
+            for name, gateway in mesh.gateways.items()
+            for listener in gateway.listeners
+        )
+        text = "Listeners of gateways: routed, or closed because they have no route."
+        yield _labelled("msm_gateway_listeners", text, ("protocol", "state"), _samples(listeners))
+        refused = [((node_id,), float(count)) for node_id, count in gateways.refusals(self._plane).items()]
+        text = "Listeners of gateways that a proxy refused; GET /v1/gateways has its words."
+        yield _labelled("msm_gateway_listeners_refused", text, ("proxy",), refused)
 
     def _traffic(self) -> Iterator[Metric]:
         sessions = Counter((item.transport, item.state) for item in views.sessions(self._plane))

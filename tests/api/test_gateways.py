@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from api.app import create_app
 from api.cli import make_app
+from tests.api.metrics import scrape
 from tests.api.planes import DOCUMENTS, XdsPeer, connect_envoy, routed_plane
 from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER
 from xds_server.resources import Resource
@@ -102,6 +103,24 @@ async def test_what_a_proxy_refused_shows_with_its_words(connect):
     (gateway,) = (await connect(served).get("/v1/gateways")).json()["items"]
     (proxy,) = gateway["listeners"][0]["proxies"]
     assert (proxy["id"], proxy["state"], proxy["error"]) == ("edge-1", "rejected", "cannot bind")
+
+
+async def test_metrics_count_routes_and_listeners_and_who_refused_any(connect):
+    served = plane()
+    connect_envoy(served)
+    peer = gateway_proxy(served)
+    values = await scrape(connect(served))
+    assert values["msm_routes",] == 1
+    assert values["msm_transport_routes", ("protocol", "UDP")] == 1
+    assert values["msm_transport_routes", ("protocol", "TCP")] == 0
+    assert values["msm_gateway_listeners", ("protocol", "UDP"), ("state", "routed")] == 1
+    assert values["msm_gateway_listeners", ("protocol", "TCP"), ("state", "closed")] == 1
+    assert values["msm_gateway_listeners", ("protocol", "TCP"), ("state", "routed")] == 0
+    assert values["msm_gateway_listeners_refused", ("proxy", "edge-1")] == 0
+    peer.refuse("cannot bind")
+    values = await scrape(connect(served))
+    assert values["msm_gateway_listeners_refused", ("proxy", "edge-1")] == 1
+    assert values["msm_gateway_listeners_refused", ("proxy", "envoy")] == 0
 
 
 async def test_what_is_below_a_listener_counts(connect):

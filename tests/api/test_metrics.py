@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from mesh.model import Slice
+from tests.api.metrics import scrape
 from tests.api.planes import RTSP_NODE, XdsPeer, busy_plane, empty_plane, routed_plane
 from xds_server.resource_types import CLUSTER, ROUTE
 from xds_server.scopes import RTSP_CLUSTER
 from xds_server.subscription import Fault, Node
-
-
-async def scrape(client):
-    """Metric names and labels → values."""
-    response = await client.get("/metrics")
-    assert response.status_code == 200
-    families = list(text_string_to_metric_families(response.text))
-    assert all(family.documentation for family in families)
-    return {
-        (sample.name, *sorted(sample.labels.items())): sample.value for family in families for sample in family.samples
-    }
 
 
 async def test_a_busy_mesh_shows_in_every_metric(connect):
