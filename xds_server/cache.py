@@ -88,7 +88,8 @@ class ResourceCache:
         contents = self._contents.get(type_url, _NONE)
         found = contents.get(name)
         if found is None and self._aliases:
-            return contents.get(self._aliases.get((type_url, name), ""))
+            aliased = self._aliases.get((type_url, name))
+            return contents.get(aliased) if aliased is not None else None
         return found
 
     def resources(self, type_url: str) -> Mapping[str, Content]:

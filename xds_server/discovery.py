@@ -36,7 +36,8 @@ from xds_server.subscription import (
     XdsProtocol,
     node_of,
 )
-from xds_server.subscription.limits import Admission, request_budget
+from xds_server.subscription.doubts import merged
+from xds_server.subscription.limits import MAX_STREAMS, Admission, request_budget
 
 MAX_REQUEST_BYTES = 4 << 20
 """The largest request: a reconnecting proxy states the versions of everything it has, some 60 bytes a resource."""
@@ -46,6 +47,10 @@ MAX_STREAMS_PER_CONNECTION = 100
 """A proxy has one stream, or one for each type and cluster that it asks for by itself."""
 REFUSAL_SECONDS = 1.0
 """How long a refusal is held back from a node that opens streams too often, so that a tight loop costs little."""
+FIRST_REQUEST_SECONDS = 30.0
+"""How long a stream may be open before its client says who it is. Clients do at once."""
+LAST_WRITE_SECONDS = 1.0
+"""How long a client that broke a rule may take to read what is being written, before it is cut off without a word."""
 PING_SECONDS = 10
 PING_TIMEOUT_SECONDS = 5
 """A proxy that vanished without a word is noticed within the sum of both."""
@@ -83,6 +88,7 @@ class _Stream:
     core: StreamCore
     due: asyncio.Event
     closing: bool = False
+    broken: bool = False
 
 
 class DiscoveryService:
@@ -97,7 +103,8 @@ class DiscoveryService:
         self._scope = scope
         self._observer = observer
         self._ids = itertools.count(1)
-        self._streams: set[_Stream] = set()
+        self._calls = 0
+        self._streams: dict[tuple[str, str], set[_Stream]] = {}
         self._admission = Admission()
         self._doubts = Doubts()
 
@@ -113,7 +120,7 @@ class DiscoveryService:
 
     def close(self) -> None:
         """End every stream at once; the server's own stop() then has nothing to wait for."""
-        for stream in self._streams:
+        for stream in itertools.chain(*self._streams.values()):
             stream.closing = True
             stream.due.set()
 
@@ -140,46 +147,67 @@ class DiscoveryService:
     async def _serve(self, context: Any, protocol: XdsProtocol, kind: ResourceType | None) -> None:
         node = ""
         refusals: list[StreamError] = []
+        self._calls += 1
         try:
-            first = await _request(context, protocol)
+            if self._calls > MAX_STREAMS:
+                raise StreamError(
+                    Fault.RESOURCE_EXHAUSTED, f"this server has {MAX_STREAMS} streams, and takes no more: use another"
+                )
+            first = await _first_request(context, protocol)
             if first is not None:
                 node = first.node.id
                 await self._run(first, context, protocol, kind)
         except* StreamError as group:
             refusals.extend(error for error in group.exceptions if isinstance(error, StreamError))
+        finally:
+            self._calls -= 1
         if refusals:
             error = refusals[0]
             self.refused[error.fault] += 1
             if error.fault not in (Fault.UNAVAILABLE, Fault.ALREADY_EXISTS):
                 _log.warning("xds stream refused", peer=context.peer(), node=node, reason=str(error))
-            await context.abort(grpc.StatusCode[error.fault.value], str(error))
+            await _end(context, error)
 
     async def _run(self, first: Any, context: Any, protocol: XdsProtocol, kind: ResourceType | None) -> None:
         node = node_of(first.node)
-        await self._admit(node)
-        stream = self._open(node, context, protocol, kind)
-        self._streams.add(stream)
+        key = (node.cluster, node.id or context.peer())  # nodes without an id have nothing in common
+        await self._admit(key)
+        stream = self._open(node, key, context, protocol, kind)
+        self._streams.setdefault(key, set()).add(stream)
         core = stream.core
         try:
             core.receive(first)
             async with asyncio.TaskGroup() as group:
                 writer = group.create_task(_write(stream), name=f"xds-write-{core.proxy.id}")
-                await _read(stream)
+                try:
+                    await _read(stream)
+                except StreamError:
+                    # gRPC cannot send a status while a response is being written.
+                    stream.broken = True
+                    stream.due.set()
+                    await asyncio.wait((writer,), timeout=LAST_WRITE_SECONDS)
+                    raise
                 writer.cancel()
         finally:
-            self._streams.discard(stream)
+            others = self._streams[key]
+            others.discard(stream)
             if not core.broken:
-                self._doubts.remember(node, core.doubts())
+                told_of = {type_url for other in others for type_url in other.core.doubts()}
+                self._doubts.remember(key, {url: names for url, names in core.doubts().items() if url not in told_of})
+            if not others:
+                del self._streams[key]
             core.close()
             self.traffic.add(core.proxy.traffic)
 
-    async def _admit(self, node: Node) -> None:
-        reason = self._admission.refusal((node.cluster, node.id), len(self._streams), time.monotonic())
+    async def _admit(self, key: tuple[str, str]) -> None:
+        reason = self._admission.refusal(key, time.monotonic())
         if reason is not None:
             await asyncio.sleep(REFUSAL_SECONDS)
             raise StreamError(Fault.RESOURCE_EXHAUSTED, reason)
 
-    def _open(self, node: Node, context: Any, protocol: XdsProtocol, kind: ResourceType | None) -> _Stream:
+    def _open(
+        self, node: Node, key: tuple[str, str], context: Any, protocol: XdsProtocol, kind: ResourceType | None
+    ) -> _Stream:
         cache = self._scope(node)
         if cache is None:
             raise StreamError(
@@ -198,7 +226,8 @@ class DiscoveryService:
             connected_at=time.time(),
             wake=due.set,
             kind=kind,
-            doubts=self._doubts.of(node),
+            # An older stream of the node may be dead without knowing it yet.
+            doubts=merged(self._doubts.of(key), *(older.core.doubts() for older in self._streams.get(key, ()))),
         )
         return _Stream(context, core, due)
 
@@ -218,6 +247,26 @@ async def _read(stream: _Stream) -> None:
                 await asyncio.sleep(delay)
 
 
+async def _end(context: Any, error: StreamError) -> None:
+    """End a stream with a status, or without one where a response that the client does not read is in its way."""
+    try:
+        await context.abort(grpc.StatusCode[error.fault.value], str(error))
+    except grpc.aio.AbortError:
+        raise
+    except Exception as failure:  # whatever gRPC raises then; it has no name of its own
+        _log.info("xds stream ended without a status", peer=context.peer(), reason=str(failure))
+
+
+async def _first_request(context: Any, protocol: XdsProtocol) -> Any:
+    """The request that says who the client is, and that it must not keep us waiting for."""
+    try:
+        async with asyncio.timeout(FIRST_REQUEST_SECONDS):
+            return await _request(context, protocol)
+    except TimeoutError as error:
+        reason = f"no request within {FIRST_REQUEST_SECONDS:.0f} s of the beginning of the stream"
+        raise StreamError(Fault.INVALID_ARGUMENT, reason) from error
+
+
 async def _request(context: Any, protocol: XdsProtocol) -> Any:
     """The next request; None: the client has no more. Raises StreamError for what is none."""
     data = await context.read()
@@ -235,6 +284,8 @@ async def _write(stream: _Stream) -> None:
     while True:
         await _until_due(stream)
         stream.due.clear()
+        if stream.broken:
+            return
         if stream.closing:
             raise StreamError(Fault.UNAVAILABLE, "the control plane is shutting down")
         for response in stream.core.next_responses(time.monotonic()):

@@ -119,6 +119,13 @@ def test_what_points_and_what_is_pointed_at_may_go_together() -> None:
     cache.update(remove=[(ENDPOINT.type_url, "a"), (CLUSTER.type_url, "a")])
     cache.update(upsert=[assignment("a")])
     cache.update(remove=[(ENDPOINT.type_url, "a")])
+    assert (dict(cache.resources(CLUSTER.type_url)), dict(cache.resources(ENDPOINT.type_url))) == ({}, {})
+
+
+def test_a_resource_without_a_name_is_not_found_under_others() -> None:
+    cache = ResourceCache()
+    cache.update(upsert=[host(""), host("r/v", "r/a")])
+    assert cache.get(VIRTUAL_HOST.type_url, "r/none") is None
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 2) | st.none(), min_size=1)))

@@ -132,6 +132,7 @@ async def test_a_client_that_changes_its_node_id_is_ended_and_counted(world: Wor
 async def test_a_node_that_opens_streams_in_a_loop_is_refused_after_a_while_and_counted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(limits, "OPEN_BURST", 20.0)
     monkeypatch.setattr(discovery, "REFUSAL_SECONDS", 0.0)
     browser = await browser_of(world)
     for _ in range(int(limits.OPEN_BURST)):

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from xds_server.cache import Changes, Names, ResourceCache
+from xds_server.names import collection_of, is_collection
 from xds_server.resource_types import ResourceType
 from xds_server.resources import Content, Resource
 from xds_server.subscription.exchange import (
@@ -237,9 +238,12 @@ class Subscription(ABC):
         sent, self.in_flight = self.in_flight, None
         if sent is not None:
             gone = [name for name in sent.contents if not self._interest.covers(name)]
+            # Of a response that held nothing else, nothing was applied; but a wait that it ended leaves nothing at all.
+            doubtful = len(sent.contents) > 1 or self.kind.repeated
             for name, content in sent.contents.items():
                 if self._interest.covers(name):
-                    self._holdings.doubt(name, version_of(content))
+                    if doubtful:
+                        self._holdings.doubt(name, version_of(content))
                     self._fresh[name] = None  # what is no longer what was refused is not suspected for it
             self._convict(self._suspects.refused(versions_of(sent.contents), sent.group, message, gone))
 
@@ -249,8 +253,6 @@ class Subscription(ABC):
             self._journal.rejected.append((self.kind.type_url, name, rejection.message))
             if self.kind.repeated:
                 self._fall_back(name)
-            else:
-                self._holdings.doubt_no_more(name, rejection.version)
 
     def _fall_back(self, name: str) -> None:
         """Send again what the client had before it refused this.
@@ -278,6 +280,8 @@ class Subscription(ABC):
     def _unsubscribe(self, name: str) -> tuple[str, ...]:
         self.turns += 1
         meaning = self._interest.drop(name)
+        if is_collection(name):
+            meaning = (*meaning, *(each for each in self._holdings.differs if collection_of(each) == name))
         self._forget(each for each in meaning if not self._interest.covers(each))
         return meaning
 
@@ -359,7 +363,7 @@ class Subscription(ABC):
         settled: dict[str, str | None] = {}
         none_refused = not (self.rejections or self._suspects or self._fallbacks)
         for name in fresh:
-            if not self._interest.covers(name):
+            if not self._interest.covers(name) or self._interest.is_filled(name):
                 continue
             current = self._cache.get(self.kind.type_url, name)
             version = version_of(current)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from xds_server.cache import Names
+from xds_server.names import canonical
 from xds_server.resources import Content, Resource
 from xds_server.subscription.base import Subscription
 from xds_server.subscription.exchange import WILDCARD, Answer, Claimed, Contents, InFlight, canonical_names
@@ -48,6 +49,8 @@ class DeltaSubscription(Subscription):
             return
         wildcard = WILDCARD in names or (not names and self.kind.legacy_wildcard)
         has_everything = wildcard and self._has_everything(claims)
+        if not has_everything:
+            claims = {canonical(name): version for name, version in claims.items()}
         if has_everything:
             self._interest.add_all()
             self._report(claims)
@@ -149,10 +152,15 @@ class DeltaSubscription(Subscription):
         if not self.kind.by_alias:
             return name if content is None else None
         has = self._holdings.differs.get(name)
-        if isinstance(has, Resource) and self._cache.get(self.kind.type_url, has.name) is None:
+        if isinstance(has, Resource) and (content is None or content.name != has.name) and not self._reaches(has.name):
             return has.name
         stated = isinstance(has, Claimed) or name.endswith(_ANY_ALIAS)
         return name if content is None and stated else None
+
+    def _reaches(self, name: str) -> bool:
+        """Does anything that the client asks for still lead to the resource of this name?"""
+        current = self._cache.get(self.kind.type_url, name)
+        return current is not None and any(self._interest.covers(each) for each in (current.name, *current.aliases))
 
 
 @lru_cache(maxsize=64)  # all streams that a change wakes begin their responses alike

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from xds_server.subscription.exchange import DoubtedVersions
-from xds_server.subscription.proxy import Node
 
 MAX_NAMES_REMEMBERED = 200_000
 """Names of all nodes together, some 200 bytes each; of too many the node goes first that was heard of longest ago. Few
@@ -28,13 +27,12 @@ class Doubts:
         self._of: dict[tuple[str, str], dict[str, dict[str, DoubtedVersions]]] = {}
         self._names = 0
 
-    def of(self, node: Node) -> Mapping[str, Mapping[str, DoubtedVersions]]:
-        """What is in doubt of a node, by type URL and name."""
-        return self._of.get((node.cluster, node.id), {})
+    def of(self, key: tuple[str, str]) -> Mapping[str, Mapping[str, DoubtedVersions]]:
+        """What is in doubt of a node (its cluster and id), by type URL and name."""
+        return self._of.get(key, {})
 
-    def remember(self, node: Node, doubts: Mapping[str, dict[str, DoubtedVersions]]) -> None:
+    def remember(self, key: tuple[str, str], doubts: Mapping[str, dict[str, DoubtedVersions]]) -> None:
         """A stream of a node ended with these doubts, of the types that it had asked for."""
-        key = (node.cluster, node.id)
         left = {type_url: names for type_url, names in {**self._take(key), **doubts}.items() if names}
         while _count(left) > MAX_NAMES_OF_NODE:
             del left[max(left, key=lambda type_url: len(left[type_url]))]
@@ -48,6 +46,17 @@ class Doubts:
         taken = self._of.pop(key, {})
         self._names -= _count(taken)
         return taken
+
+
+def merged(*all_doubts: Mapping[str, Mapping[str, DoubtedVersions]]) -> dict[str, dict[str, DoubtedVersions]]:
+    """The doubts of several streams as one."""
+    together: dict[str, dict[str, DoubtedVersions]] = {}
+    for doubts in all_doubts:
+        for type_url, names in doubts.items():
+            of_type = together.setdefault(type_url, {})
+            for name, versions in names.items():
+                of_type[name] = (*of_type.get(name, ()), *versions)
+    return together
 
 
 def _count(doubts: Mapping[str, Mapping[str, DoubtedVersions]]) -> int:

@@ -67,6 +67,10 @@ class Interest:
         for collection in sorted(self._collections):
             yield from self._cache.members(self._type_url, collection)
 
+    def is_filled(self, name: str) -> bool:
+        """Is this a collection that has members, which speak for it?"""
+        return name in self._collections and bool(self._cache.members(self._type_url, name))
+
     def wanted(self) -> Iterator[str]:
         """Everything that the client should have or has named; a name may come twice."""
         if self.wildcard:

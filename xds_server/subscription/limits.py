@@ -13,10 +13,10 @@ REQUEST_BURST = 2_000.0
 
 OPENS_PER_SECOND = 2.0
 """Streams that one node may open in the long run. A proxy that is refused tries once a second."""
-OPEN_BURST = 30.0
-"""Streams that one node may open at once: one of each type, and the quick first tries after a restart."""
+OPEN_BURST = 200.0
+"""Streams that one node may open at once: as many as a connection carries, twice, as it may restart soon after."""
 MAX_STREAMS = 20_000
-"""Streams at once, of all nodes: some 50 KB each, so at most 1 GB."""
+"""Streams at once, of all nodes, with those that have not said yet whose they are: 50 KB each, so 1 GB."""
 MAX_NODES = 40_000
 """Nodes whose openings are counted; the one that was heard of longest ago is forgotten first."""
 
@@ -53,10 +53,8 @@ class Admission:
     def __init__(self) -> None:
         self._nodes: dict[tuple[str, str], Bucket] = {}
 
-    def refusal(self, node: tuple[str, str], streams: int, now: float) -> str | None:
-        """Why a node (its cluster and id) may not open another stream beside `streams` of all nodes; None: it may."""
-        if streams >= MAX_STREAMS:
-            return f"this server has {MAX_STREAMS} streams, and takes no more: use another"
+    def refusal(self, node: tuple[str, str], now: float) -> str | None:
+        """Why a node (its cluster and id) may not open another stream; None: it may."""
         bucket = self._nodes.pop(node, None) or Bucket(now, rate=OPENS_PER_SECOND, burst=OPEN_BURST)
         self._nodes[node] = bucket
         if len(self._nodes) > MAX_NODES:

@@ -82,10 +82,18 @@ def node_of(message: Any) -> Node:
         cluster=message.cluster,
         user_agent=message.user_agent_name[:MAX_USER_AGENT],
         user_agent_version=version[:MAX_USER_AGENT],
-        metadata=json_format.MessageToDict(message.metadata),
+        metadata=_metadata_of(message),
         locality=Locality(region=locality.region, zone=locality.zone, sub_zone=locality.sub_zone),
         client_features=frozenset(message.client_features),
     )
+
+
+def _metadata_of(message: Any) -> dict[str, Any]:
+    try:
+        metadata: dict[str, Any] = json_format.MessageToDict(message.metadata)
+    except ValueError as error:  # infinite numbers, or too many levels
+        raise StreamError(Fault.INVALID_ARGUMENT, f"node metadata that JSON cannot hold: {error}") from error
+    return metadata
 
 
 class StreamCore:

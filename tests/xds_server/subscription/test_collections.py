@@ -155,3 +155,36 @@ def test_a_virtual_host_whose_aliases_lead_to_another_one_is_removed_once(delta:
     delta.remove(VIRTUAL_HOST, "r/w")
     (response,) = delta.read()
     assert (names(response), list(response.removed_resources)) == ([], ["r/w"])
+
+
+def test_a_collection_that_filled_before_it_was_answered_is_only_its_members(delta: Any) -> None:
+    delta.put(listener("plain"))
+    (response,) = delta.ask(LISTENER, "plain")
+    assert delta.ask(LISTENER, ALL) == []
+    delta.put(listener(ONE))
+    (response,) = delta.ack(LISTENER, response)
+    assert (names(response), list(response.removed_resources)) == ([ONE], [])
+
+
+def test_a_member_that_vanished_is_forgotten_with_its_collection(delta: Any) -> None:
+    delta.put(listener(ONE))
+    (response,) = delta.ask(LISTENER, ALL)
+    delta.remove(LISTENER, ONE)
+    delta.ack(LISTENER, response, drop=[ALL])
+    assert delta.status(LISTENER) == {}
+
+
+def test_a_name_that_is_stated_with_its_parameters_in_another_order_is_the_same(delta: Any) -> None:
+    delta.put(Resource(LISTENER.type_url, f"{ONE}?a=1&b=2", "1", b""))
+    assert delta.ask(LISTENER, f"{ONE}?b=2&a=1", has={f"{ONE}?b=2&a=1": "1"}) == []
+
+
+def test_a_virtual_host_that_lost_the_alias_by_which_it_was_asked_for_is_removed(delta: Any) -> None:
+    """It has the domain of another one now, and nobody would ever say so of the copy that the client has."""
+    delta.put(host("r/v", "r/a", "r/b"))
+    delta.ask(VIRTUAL_HOST)
+    (response,) = delta.ask(VIRTUAL_HOST, "r/a")
+    delta.ack(VIRTUAL_HOST, response)
+    delta.put(host("r/v", "r/b", content="2"), host("r/w", "r/a"))
+    (response,) = delta.read()
+    assert (names(response), list(response.removed_resources)) == (["r/w"], ["r/v"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER
-from xds_server.subscription import Doubts, Node, doubts
+from xds_server.subscription import Doubts, doubts
 
 
 def test_what_vanishes_after_a_refusal_is_removed_though_it_was_never_acknowledged(delta: Any, resource: Any) -> None:
@@ -69,11 +69,11 @@ def test_an_acknowledgement_settles_a_doubt(delta: Any, resource: Any) -> None:
     (response,) = delta.ask(CLUSTER)
     (response,) = delta.nack(CLUSTER, response, "bad: no")
     delta.ack(CLUSTER, response)
-    assert delta.core.doubts() == {CLUSTER.type_url: {}}
+    assert delta.core.doubts() == {CLUSTER.type_url: {"bad": (resource(CLUSTER, "bad").version,)}}
 
 
-def node(name: str) -> Node:
-    return Node(id=name, cluster="c")
+def node(name: str) -> tuple[str, str]:
+    return ("c", name)
 
 
 def test_doubts_are_kept_by_node_and_type() -> None:
@@ -116,3 +116,22 @@ def test_one_node_cannot_take_the_place_of_all_others(monkeypatch: pytest.Monkey
     memory.remember(node("a"), {CLUSTER.type_url: {"x": ("1",)}})
     memory.remember(node("b"), {CLUSTER.type_url: {"x": ("1",)}, ENDPOINT.type_url: dict.fromkeys("abc", ("1",))})
     assert [list(memory.of(node(name))) for name in "ab"] == [[CLUSTER.type_url], [CLUSTER.type_url]]
+
+
+def test_a_resource_that_was_refused_twice_may_be_there_all_the_same(delta: Any, resource: Any) -> None:
+    delta.put(resource(LISTENER, "good"), resource(LISTENER, "bad"))
+    (response,) = delta.ask(LISTENER)
+    (again,) = delta.nack(LISTENER, response, "bad: no")
+    (last,) = delta.nack(LISTENER, again, "good: I do not feel like it")
+    delta.remove(LISTENER, "good")
+    (response,) = delta.nack(LISTENER, last, "bad: no")
+    assert list(response.removed_resources) == ["good"]
+
+
+def test_doubts_of_streams_that_overlap_are_put_together() -> None:
+    one = {CLUSTER.type_url: {"x": ("1",)}}
+    other = {CLUSTER.type_url: {"x": ("2",), "y": (None,)}, ENDPOINT.type_url: {"z": ("1",)}}
+    assert doubts.merged(one, other) == {
+        CLUSTER.type_url: {"x": ("1", "2"), "y": (None,)},
+        ENDPOINT.type_url: {"z": ("1",)},
+    }

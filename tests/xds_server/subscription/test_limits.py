@@ -64,21 +64,20 @@ def test_a_media_proxy_may_have_the_slots_of_all_udp_ports_and_state_them_when_i
 
 def test_a_node_may_open_a_burst_of_streams_and_then_two_a_second() -> None:
     admission = Admission()
-    opened = [admission.refusal(("c", "n"), 0, 0.0) for _ in range(int(OPEN_BURST) + 2)]
+    opened = [admission.refusal(("c", "n"), 0.0) for _ in range(int(OPEN_BURST) + 2)]
     assert opened[: int(OPEN_BURST)] == [None] * int(OPEN_BURST)
     assert all(reason is not None and "'n' opens streams too often: wait 0.5 s" in reason for reason in opened[-2:])
-    assert admission.refusal(("c", "n"), 0, 1 / OPENS_PER_SECOND) is None
-    assert admission.refusal(("c", "other"), 0, 0.0) is None
+    assert admission.refusal(("c", "n"), 1 / OPENS_PER_SECOND) is None
+    assert admission.refusal(("c", "other"), 0.0) is None
 
 
-def test_streams_and_remembered_nodes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remembered_nodes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     admission = Admission()
-    assert "takes no more" in (admission.refusal(("c", "n"), limits.MAX_STREAMS, 0.0) or "")
     monkeypatch.setattr(limits, "MAX_NODES", 1)
-    while admission.refusal(("c", "a"), 0, 0.0) is None:
+    while admission.refusal(("c", "a"), 0.0) is None:
         pass
-    assert admission.refusal(("c", "b"), 0, 0.0) is None
-    assert admission.refusal(("c", "a"), 0, 0.0) is None
+    assert admission.refusal(("c", "b"), 0.0) is None
+    assert admission.refusal(("c", "a"), 0.0) is None
 
 
 def test_names_are_not_longer_than_names_are(delta: Any, sotw: Any) -> None:
@@ -128,3 +127,10 @@ def test_more_names_than_a_stream_may_have_are_refused_before_they_are_read(
         delta.ask(CLUSTER, *(f"c{i}" for i in range(11)))
     assert delta.status(CLUSTER) == {}
     assert delta.core.broken
+
+
+def test_metadata_that_is_no_json_is_refused() -> None:
+    request = discovery_pb2.DeltaDiscoveryRequest()
+    request.node.metadata["x"] = float("nan")
+    with pytest.raises(StreamError, match="metadata that JSON cannot hold"):
+        node_of(request.node)

@@ -28,6 +28,7 @@ BAD = "bad"
 """Clients refuse resources of this version."""
 
 NODE = Node(id="n", cluster="c")
+KEY = (NODE.cluster, NODE.id)
 
 names = st.sampled_from(NAMES)
 kinds = st.sampled_from(KINDS)
@@ -55,7 +56,7 @@ class Client:
     def connect(self) -> None:
         if self.core is not None:
             self.core.close()
-            self.doubts.remember(NODE, self.core.doubts())
+            self.doubts.remember(KEY, self.core.doubts())
         self.streams += 1
         self.woken = False
         self.inbox: deque[bytes] = deque()
@@ -65,7 +66,7 @@ class Client:
             observer=self,
             protocol=self.protocol,
             node=NODE,
-            doubts=self.doubts.of(NODE),
+            doubts=self.doubts.of(KEY),
             peer="",
             connected_at=0.0,
             wake=self.wake,
@@ -125,7 +126,7 @@ class DeltaClient(Client):
                 self.wildcard[kind] = True
             self.reasons[kind] = {}
             self.expect(kind, self.refused[kind])
-            self.expect(kind, self.doubts.of(NODE).get(kind.type_url, ()))
+            self.expect(kind, self.doubts.of(KEY).get(kind.type_url, ()))
             self.send(request)
 
     def subscribe(self, kind: ResourceType, name: str) -> None:
