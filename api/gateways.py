@@ -164,4 +164,4 @@ def _proxies(statuses: list[tuple[str, ResourceStatus]]) -> Iterator[ListenerOnP
         by_proxy.setdefault(node_id, []).append(status)
     for node_id, found in by_proxy.items():
         worst = max(found, key=lambda status: _ORDER.index(status.state))
-        yield ListenerOnProxy(id=node_id, state=worst.state, error=worst.error)
+        yield ListenerOnProxy(id=node_id, state=worst.state, error=views.words(worst.error))

@@ -216,7 +216,7 @@ def proxy_resources(plane: ControlPlane, node_id: str, kind: str | None) -> list
             state=status.state,
             version_sent=status.version_sent,
             version_acknowledged=status.version_acknowledged,
-            error=status.error,
+            error=words(status.error),
         )
         for status in statuses_of(streams)
         if kind is None or kind in (status.type_url, resource_type(status.type_url).short_name)
@@ -242,6 +242,11 @@ def counts_by_type(streams: Sequence[ConnectedProxy]) -> Mapping[str, Counter[Sy
     for stream in streams:
         found.update(stream.counts())
     return found
+
+
+def words(error: str | None) -> str | None:
+    """What a proxy says, without the line end that Envoy closes with."""
+    return None if error is None else error.rstrip()
 
 
 def unanswered_for(streams: Iterable[ConnectedProxy]) -> float | None:

@@ -13,7 +13,8 @@ from api.cli.run import Xds, settings_of
 _EPILOG = (
     "A media proxy, on the machine where players come: msm bootstrap --node envoy --xds 192.0.2.1:18000 -o envoy.yaml,"
     " then envoy -c envoy.yaml\n\nA gateway proxy for one Gateway: msm bootstrap --node edge-1 --gateway games/lobby"
-    " --xds control.example:18000 -o edge.yaml\n\nThe file is for one Envoy at a time."
+    " --xds control.example:18000 -o edge.yaml\n\nThe file is for one Envoy at a time. A second Envoy on a machine"
+    " wants an --admin of its own, and to be started with --use-dynamic-base-id."
 )
 # A media proxy's room unless told otherwise: what the default --media-ports hold.
 SLOTS = 1_000

@@ -134,7 +134,7 @@ def _node(options: Options, kind: ProxyKind) -> ProxyNode:
     if not 0 < len(options.node) <= _MAX_NAME:
         _refuse("--node", f"a name has 1 to {_MAX_NAME} characters")
     if options.gateway is not None and not _GATEWAY.match(options.gateway):
-        _refuse("--gateway", f'"{options.gateway}" is not NAMESPACE/NAME, for example games/lobby')
+        _refuse("--gateway", f'"{options.gateway}" is not NAMESPACE/NAME in lower case, for example games/lobby')
     return ProxyNode(
         id=options.node,
         kind=kind,

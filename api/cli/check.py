@@ -24,7 +24,8 @@ def check(
     """Validate documents without running anything.
 
     Prints every mistake with its file, line and field. The exit code is 0 when a mesh can be made of them, 1 when not,
-    also because there is nothing in them.
+    also because there is nothing in them. Ports of Gateways are compared with each other only: which are media ports,
+    or another program's, msm up knows.
     """
     from api.cli.output import fail
     from mesh.documents import DocumentErrors

@@ -99,7 +99,7 @@ async def test_a_gateway_is_shown_with_where_its_sessions_go_and_how_far_proxies
 
 async def test_what_a_proxy_refused_shows_with_its_words(connect):
     served = plane()
-    gateway_proxy(served).refuse("cannot bind")
+    gateway_proxy(served).refuse("cannot bind\n")
     (gateway,) = (await connect(served).get("/v1/gateways")).json()["items"]
     (proxy,) = gateway["listeners"][0]["proxies"]
     assert (proxy["id"], proxy["state"], proxy["error"]) == ("edge-1", "rejected", "cannot bind")
@@ -142,7 +142,7 @@ def _other_loop(name):
 async def test_the_commands_show_gateways_after_routes():
     served = plane()
     connect_envoy(served)
-    gateway_proxy(served).refuse("cannot open file\n[/a.json]")
+    gateway_proxy(served).refuse("cannot open file\n[/a.json]\n")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(create_app(served), log_config=None, lifespan="off", ws="none"))
         async with asyncio.TaskGroup() as tasks:

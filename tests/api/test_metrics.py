@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from mesh.model import Slice
 from tests.api.metrics import scrape
 from tests.api.planes import RTSP_NODE, XdsPeer, busy_plane, empty_plane, routed_plane
@@ -37,6 +40,12 @@ async def test_an_empty_mesh_has_the_same_metrics_at_zero(connect):
     assert values["msm_sessions", ("state", "playing"), ("transport", "udp")] == 0
     assert values["msm_xds_streams", ("kind", "media")] == 0
     assert values["msm_relays", ("state", "waiting")] == 0
+
+
+async def test_every_metric_is_documented(connect):
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    values = await scrape(connect(busy_plane()))
+    assert {name for name, *_ in values} - {"msm_build_info"} == set(re.findall(r"`(msm_\w+)", page)) - {"msm_"}
 
 
 async def test_a_refused_source_shows(connect):

@@ -105,6 +105,7 @@ def test_room_that_nobody_asked_for_and_does_not_fit_is_warned_of() -> None:
         ((), "--node"),
         (("--node", ""), "--node"),
         (("--node", "edge", "--gateway", "lobby"), "--gateway"),
+        (("--node", "edge", "--gateway", "Games/Lobby"), "lower case"),
         (("--node", "edge", "--gateway", "games/lobby", "--cluster", "msm-media"), "--gateway"),
         (("--node", "edge", "--cluster", "msm-gateway", "--slots", "3"), "--slots"),
         (("--node", "edge", "--xds", "control.example:0"), "--xds"),
