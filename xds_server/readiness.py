@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from xds_server.cache import ResourceCache
 from xds_server.media import MediaPlane
 from xds_server.resource_types import CLUSTER, ENDPOINT, ROUTE
@@ -31,14 +33,20 @@ def missing(media: MediaPlane, *, rtsp_proxy: bool, routes: bool) -> list[str]:
 
 
 def knows_routes(proxy: ConnectedProxy, routes: ResourceCache) -> bool:
-    """Whether an RTSP proxy was told everything: what it refused, it was told as well."""
-    told = {
-        (status.type_url, status.name)
-        for status in proxy.statuses()
-        if status.version_acknowledged is not None or status.state is SyncState.REJECTED
-    }
-    types = (CLUSTER.type_url, ENDPOINT.type_url, ROUTE.type_url)
-    return all((type_url, name) in told for type_url in types for name in routes.resources(type_url))
+    """Whether an RTSP proxy was told everything: what it refused, it was told as well.
+
+    Asked for every ACK, so it only counts: a proxy that was told of as many resources as there are, and for which none
+    waits to be sent, was told of them. What is on its way is not told yet; its ACK asks again.
+    """
+    counts = proxy.counts()
+    return all(
+        _told(counts.get(type_url, Counter()), len(routes.resources(type_url)))
+        for type_url in (ROUTE.type_url, CLUSTER.type_url, ENDPOINT.type_url)
+    )
+
+
+def _told(states: Counter[SyncState], resources: int) -> bool:
+    return not states[SyncState.NOT_SENT] and states.total() - states[SyncState.SENT] >= resources
 
 
 def _why_no_slot(media: MediaPlane) -> str:

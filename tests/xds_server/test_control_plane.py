@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -38,9 +39,17 @@ def proxy(stream: str, cluster: str, statuses: Callable[[], list[ResourceStatus]
         connected_at=0.0,
         protocol=XdsProtocol.DELTA,
         statuses=statuses,
-        counts=dict,
+        counts=lambda: counted(statuses()),
         unanswered_since=lambda: None,
     )
+
+
+def counted(statuses: list[ResourceStatus]) -> dict[str, Counter[SyncState]]:
+    """How many resources of each type are in each state."""
+    found: dict[str, Counter[SyncState]] = {}
+    for status in statuses:
+        found.setdefault(status.type_url, Counter())[status.state] += 1
+    return found
 
 
 def told(plane: ControlPlane, row: ResourceType, state: SyncState = SyncState.SYNCED) -> list[ResourceStatus]:
