@@ -56,27 +56,35 @@ def clients(proxies: Iterable[ConnectedProxy]) -> list[list[ConnectedProxy]]:
     return [found[key] for key in sorted(found)]
 
 
-def statuses_of(streams: Sequence[ConnectedProxy]) -> list[ResourceStatus]:
-    """The resources of a proxy over all its streams, the newest of which comes last.
+def statuses_of(streams: Sequence[ConnectedProxy]) -> Iterator[ResourceStatus]:
+    """The resources of a proxy over all its streams, the newest of which comes last; each when it is asked for.
 
     A proxy may have a stream for each type; an older one that carries the same type is about to end.
     """
-    found: dict[str, list[ResourceStatus]] = {}
-    for stream in streams:
-        of_stream: dict[str, list[ResourceStatus]] = {}
-        for status in stream.statuses():
-            of_stream.setdefault(status.type_url, []).append(status)
-        found.update(of_stream)
-    return [status for statuses in found.values() for status in statuses]
+    return (status for status in _by_newest(streams) if status is not None)
 
 
 def client_config(streams: Sequence[ConnectedProxy], cache_of: CacheOf, *, contents: bool) -> Iterator[bytes]:
-    """A ClientConfig, in pieces. `contents`: with the resources themselves."""
+    """A ClientConfig, in pieces, some of which are empty. `contents`: with the resources themselves."""
     node = streams[-1].node
     yield bytes_field(_NODE_FIELD, _node(node).SerializeToString())
     cache = cache_of(node)
-    for status in statuses_of(streams):
-        yield bytes_field(_CONFIGS_FIELD, _config(status, cache, contents=contents).SerializeToString())
+    for status in _by_newest(streams):
+        if status is None:
+            yield b""
+        else:
+            yield bytes_field(_CONFIGS_FIELD, _config(status, cache, contents=contents).SerializeToString())
+
+
+def _by_newest(streams: Sequence[ConnectedProxy]) -> Iterator[ResourceStatus | None]:
+    """What the newest stream of each type tells; None for what an older one does, so that passing over it can pause."""
+    told: set[str] = set()
+    for stream in reversed(streams):
+        types: set[str] = set()
+        for status in stream.statuses():
+            types.add(status.type_url)
+            yield None if status.type_url in told else status
+        told |= types
 
 
 def _node(node: Node) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -149,4 +150,18 @@ def test_streams_of_one_proxy_belong_together_the_newest_last() -> None:
 def test_of_each_type_the_newest_stream_that_carries_it_counts() -> None:
     before, after = status(SyncState.STALE, OLD, OLD), status(SyncState.SYNCED, NEW.version, NEW.version)
     endpoints = status(SyncState.SYNCED, OLD, OLD, type_url=ENDPOINT.type_url)
-    assert statuses_of([proxy([before, endpoints]), proxy([after])]) == [after, endpoints]
+    assert list(statuses_of([proxy([before, endpoints]), proxy([after])])) == [after, endpoints]
+
+
+def test_what_a_proxy_has_is_looked_at_piece_by_piece() -> None:
+    looked = 0
+
+    def statuses() -> Iterator[ResourceStatus]:
+        nonlocal looked
+        for _ in range(100):
+            looked += 1
+            yield status(SyncState.SYNCED, NEW.version, NEW.version)
+
+    one = replace(proxy([]), statuses=statuses)
+    seen = [looked for _ in client_config([one, one], lambda node: None, contents=True)]
+    assert seen == list(range(201))  # the node, the newest stream, the older one of the same type

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +21,7 @@ from xds_server.discovery import SERVER_OPTIONS, DiscoveryService
 from xds_server.resource_types import CLUSTER
 from xds_server.resources import Resource
 from xds_server.status_discovery import StatusDiscovery
-from xds_server.subscription import ConnectedProxy
+from xds_server.subscription import ConnectedProxy, Node, ResourceStatus, SyncState, XdsProtocol
 
 
 @dataclass(eq=False)
@@ -44,6 +46,7 @@ class World:
     """A server, and stubs that reach it."""
 
     cache: ResourceCache
+    target: str
     discovery: Any
     status: Any
 
@@ -64,6 +67,9 @@ def _by_node(answer: Any) -> dict[str, dict[str, Any]]:
     return {client.node.id: {each.name: each for each in client.generic_xds_configs} for client in answer.config}
 
 
+UNLIMITED = (("grpc.max_receive_message_length", -1),)
+
+
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     cache, observer = ResourceCache(), Observer()
@@ -73,10 +79,11 @@ async def world() -> AsyncIterator[World]:
     StatusDiscovery(observer.proxies.values, lambda node: cache).add_to(server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    unlimited = (("grpc.max_receive_message_length", -1),)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=unlimited) as channel:
+    target = f"127.0.0.1:{port}"
+    async with grpc.aio.insecure_channel(target, options=UNLIMITED) as channel:
         yield World(
             cache=cache,
+            target=target,
             discovery=ads_pb2_grpc.AggregatedDiscoveryServiceStub(channel),
             status=csds_pb2_grpc.ClientStatusDiscoveryServiceStub(channel),
         )
@@ -172,3 +179,140 @@ async def test_an_answer_that_nobody_should_be_sent_is_refused_with_a_remedy(
         await world.fetch()
     assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "node_matchers" in (error.value.details() or "")
+
+
+async def refused(call: Any) -> str:
+    """Why a call was refused for want of room."""
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await call
+    assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    return error.value.details() or ""
+
+
+async def until_refused(world: World) -> str:
+    """Why there is no turn, once there is none."""
+    nobody = node_pb2.NodeMatcher()
+    nobody.node_id.exact = "nobody"
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await world.fetch(node_matchers=[nobody])
+            except grpc.aio.AioRpcError as error:
+                assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+                return error.details() or ""
+
+
+@pytest.mark.parametrize("method", ["StreamClientStatus", "FetchClientStatus"])
+async def test_answers_that_nobody_reads_are_so_many_and_whoever_ends_or_reads_makes_room(
+    world: World, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_discovery, "MAX_WAIT_SECONDS", 0.05)
+    large = cluster_pb2.Cluster(name="large", alt_stat_name="x" * (4 << 20))
+    world.cache.update(upsert=[Resource.of(large)])
+    await world.connect("envoy")
+    path, write = f"/{status_discovery.SERVICE}/{method}", csds_pb2.ClientStatusRequest.SerializeToString
+    # Without probes the client takes no more than the 64 KiB that HTTP/2 begins with until somebody reads.
+    async with grpc.aio.insecure_channel(world.target, options=(*UNLIMITED, ("grpc.http2.bdp_probe", 0))) as channel:
+        call = channel.stream_stream(path, request_serializer=write)
+        idle = [call() for _ in range(status_discovery.MAX_ANSWERS_AT_ONCE)]
+        for each in idle:
+            await each.write(csds_pb2.ClientStatusRequest())
+        assert "do not read" in await until_refused(world)
+        monkeypatch.setattr(status_discovery, "MAX_WAIT_SECONDS", 20.0)
+        idle[0].cancel()
+        assert set(await world.fetch()) == {"envoy"}
+        assert len(await idle[1].read()) > 4 << 20
+        assert set(await world.fetch()) == {"envoy"}
+
+
+async def test_calls_are_so_many_and_one_that_ends_makes_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_discovery, "MAX_CALLS", 2)
+    streams = [world.status.StreamClientStatus() for _ in range(2)]
+    for stream in streams:
+        await stream.write(csds_pb2.ClientStatusRequest())
+        await stream.read()
+    assert "2 calls" in await refused(world.fetch())
+    third = world.status.StreamClientStatus()
+    assert "2 calls" in await refused(third.read())
+    await streams[0].done_writing()
+    assert await streams[0].read() is grpc.aio.EOF
+    assert await world.fetch() == {}
+
+
+async def test_a_request_of_too_many_bytes_is_refused(world: World) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await world.fetch(node_matchers=[node_pb2.NodeMatcher()] * status_discovery.MAX_REQUEST_BYTES)
+    assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "64 KiB" in (error.value.details() or "")
+
+
+def proxy(number: int, statuses: Callable[[], Iterable[ResourceStatus]]) -> ConnectedProxy:
+    return ConnectedProxy(
+        id=str(number),
+        node=Node(id=f"node-{number}", cluster="c"),
+        peer="peer",
+        connected_at=0.0,
+        protocol=XdsProtocol.DELTA,
+        statuses=statuses,  # type: ignore[arg-type]
+        counts=dict,
+        unanswered_since=lambda: None,
+    )
+
+
+async def turns_beside(status: StatusDiscovery, request: Any, work: Callable[[], int]) -> list[int]:
+    """What had been worked each time when others had their turn, while a request was answered."""
+    server = grpc.aio.server(options=SERVER_OPTIONS)
+    status.add_to(server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=UNLIMITED) as channel:
+        stub = csds_pb2_grpc.ClientStatusDiscoveryServiceStub(channel)
+        answer, seen = asyncio.ensure_future(stub.FetchClientStatus(request)), [0]
+        while not answer.done():
+            seen.append(work())
+            await asyncio.sleep(0)
+        await answer
+    await server.stop(None)
+    return [*seen, work()]
+
+
+def most_at_once(seen: list[int]) -> int:
+    return max(after - before for before, after in itertools.pairwise(seen))
+
+
+async def test_others_have_their_turn_between_two_resources(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_discovery, "_SLICE_SECONDS", 0.0)
+    told = 0
+
+    def statuses() -> Iterator[ResourceStatus]:
+        nonlocal told
+        for told in range(1, 501):
+            yield ResourceStatus(
+                type_url=CLUSTER.type_url,
+                name=str(told),
+                version_sent=None,
+                version_acknowledged=None,
+                state=SyncState.NOT_SENT,
+            )
+
+    status = StatusDiscovery(lambda: [proxy(1, statuses)], lambda node: None)
+    seen = await turns_beside(status, csds_pb2.ClientStatusRequest(), lambda: told)
+    assert (seen[-1], most_at_once(seen)) == (500, 1)
+
+
+async def test_others_have_their_turn_between_two_nodes_that_no_matcher_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_discovery, "_SLICE_SECONDS", 0.0)
+    tried = 0
+
+    def node_test(matchers: Any) -> Callable[[Node], bool]:
+        def means(node: Node) -> bool:
+            nonlocal tried
+            tried += 1
+            return False
+
+        return means
+
+    monkeypatch.setattr(status_discovery, "node_test", node_test)
+    status = StatusDiscovery(lambda: [proxy(number, list) for number in range(500)], lambda node: None)
+    seen = await turns_beside(status, csds_pb2.ClientStatusRequest(), lambda: tried)
+    assert (seen[-1], most_at_once(seen)) == (500, 1)
