@@ -167,6 +167,7 @@ class ControlPlane:
                 media_proxy_of(proxy.node.metadata), had_state=proxy.had_state, now=time.monotonic()
             )
             self._relays_changed()
+        self._warn_of_no_gateway(proxy.node)
         self._judge_readiness()
 
     def proxy_disconnected(self, proxy: ConnectedProxy) -> None:
@@ -210,6 +211,13 @@ class ControlPlane:
         """What a connected node is served from."""
         scope = scope_of(node, media_node=self.settings.media_node)
         return None if scope is None else self.caches.cache_of(scope)
+
+    def _warn_of_no_gateway(self, node: Node) -> None:
+        """Say so when a proxy waits for a Gateway that no source has, once all have been heard."""
+        scope = scope_of(node, media_node=self.settings.media_node)
+        gateway = None if scope is None else scope.gateway
+        if gateway is not None and gateway not in self.mesh.gateways and self.settings.sources <= self.slices.keys():
+            log.warning("a proxy is for a Gateway that is not there", proxy=node.id, gateway=str(gateway))
 
     def _check_media_node(self, node: Node) -> None:
         """Raises StreamError when another media proxy has this node id: two would take each other's relays."""

@@ -50,7 +50,8 @@ def _policy(row: GatewayPort) -> str:
     if policy is None:
         return ""
     kind = f"{policy.algorithm.value}{' by packet' if policy.per_packet else ''}"
-    return f"{kind}, idle {policy.idle_timeout:g}s, at most {policy.max_sessions}, {policy.on_backend_change.value}"
+    change = "" if policy.per_packet else f", {policy.on_backend_change.value}"  # datagrams alone have nothing to keep
+    return f"{kind}, idle {policy.idle_timeout:g}s, at most {policy.max_sessions}{change}"
 
 
 LISTENERS: View[GatewayPort] = View(

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from api.app import create_app
 from api.cli import make_app
+from api.cli.gateway_tables import ports_of, show
+from api.gateways import gateways
 from tests.api.metrics import scrape
 from tests.api.planes import DOCUMENTS, XdsPeer, connect_envoy, routed_plane
 from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER
@@ -165,6 +167,14 @@ async def test_the_commands_show_gateways_after_routes():
             wide = await asyncio.to_thread(CliRunner().invoke, make_app(), ["gateways", "--api", api, "--wide"])
             assert "RoundRobin, idle 30s, at most 16384, Stick" in wide.stdout
             server.should_exit = True
+
+
+def test_what_becomes_of_sessions_is_not_said_where_datagrams_are_balanced(capsys):
+    served = routed_plane(
+        DOCUMENTS + GATEWAY.replace("session: {idle", "balancing: {perPacket: true}\n  session: {idle")
+    )
+    show(ports_of(gateways(served)), wide=True)
+    assert "RoundRobin by packet, idle 30s, at most 16384 " in capsys.readouterr().out
 
 
 def test_gateways_and_policies_are_counted(tmp_path):
