@@ -186,13 +186,7 @@ class ControlPlane:
         if proxy is self._media_stream:
             self.media.resources_acknowledged(type_url, versions, time.monotonic())
             self._relays_changed()
-        elif (
-            proxy.node.cluster == RTSP_CLUSTER
-            and proxy.id not in self._routed_streams
-            and knows_routes(proxy, self.routes)
-        ):
-            self._routed_streams.add(proxy.id)
-            self._judge_readiness()
+        self._check_routed(proxy)
 
     def resources_rejected(self, proxy: ConnectedProxy, type_url: str, names: Sequence[str], message: str) -> None:
         """A proxy refused resources."""
@@ -200,6 +194,14 @@ class ControlPlane:
         if proxy is self._media_stream:
             self.media.resources_rejected(type_url, names, message, time.monotonic())
             self._relays_changed()
+        self._check_routed(proxy)
+
+    def _check_routed(self, proxy: ConnectedProxy) -> None:
+        """Take note of an RTSP proxy that has answered for all its routes, whatever it said."""
+        new = proxy.node.cluster == RTSP_CLUSTER and proxy.id not in self._routed_streams
+        if new and knows_routes(proxy, self.routes):
+            self._routed_streams.add(proxy.id)
+            self._judge_readiness()
 
     def _scope(self, node: Node) -> ResourceCache | None:
         scope = scope_of(node, media_node=self.settings.media_node)

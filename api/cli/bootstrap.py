@@ -76,7 +76,11 @@ def bootstrap(
     ] = None,
     connections: Annotated[
         int | None,
-        typer.Option(min=1, max=_MAX_COUNT, help="TCP connections at once that are admitted. [1024]"),
+        typer.Option(
+            min=1,
+            max=_MAX_COUNT,
+            help="TCP connections at once. [half of --files, 2 each; 16384 at most]",
+        ),
     ] = None,
     identity: Annotated[
         str | None,

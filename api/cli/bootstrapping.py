@@ -17,7 +17,6 @@ from pydantic import ByteSize, TypeAdapter, ValidationError
 from api.addresses import AddressError, HostPort
 from api.cli.bootstrap import SESSIONS, SLOTS, Cluster
 from xds_server.envoy import (
-    DEFAULT_CONNECTIONS,
     METADATA_KEY,
     SPIFFE_SCHEME,
     Bootstrap,
@@ -29,7 +28,7 @@ from xds_server.envoy import (
     WorkloadIdentity,
     bootstrap,
 )
-from xds_server.envoy.files import files_for
+from xds_server.envoy.files import connections_within, files_for
 from xds_server.envoy.machine import files_allowed, memory_allowed, processors
 from xds_server.envoy.overload import MIN_HEAP_BYTES, heap_limit
 
@@ -81,12 +80,13 @@ def bootstrap_of(options: Options) -> Bootstrap:
     _check_kind(options, kind)
     if not options.xds.port:
         _refuse("--xds", "name the port at which the control plane listens")
+    node = _node(options, kind)
     return Bootstrap(
-        node=_node(options, kind),
+        node=node,
         xds=TcpAddress(host=options.xds.host, port=options.xds.port),
         admin=_admin(options.admin),
         heap_bytes=heap_limit(memory_allowed()) if options.memory is None else _memory(options.memory),
-        connections=options.connections or DEFAULT_CONNECTIONS,
+        connections=options.connections or connections_within(node.process.files),
         identity=_identity(options),
     )
 
@@ -94,7 +94,7 @@ def bootstrap_of(options: Options) -> Bootstrap:
 def files_needed(options: Options, process: MediaProxy) -> str:
     """A sentence when what the proxy shall carry needs more files than it may open; empty when not."""
     slots = 0 if options.cluster is Cluster.GATEWAY else options.slots or SLOTS
-    sessions, connections = options.sessions or SESSIONS, options.connections or DEFAULT_CONNECTIONS
+    sessions, connections = options.sessions or SESSIONS, options.connections or connections_within(process.files)
     needed = files_for(slots=slots, sessions=sessions, connections=connections, workers=process.workers)
     if needed <= process.files:
         return ""

@@ -253,7 +253,7 @@ def proxy(number: int, statuses: Callable[[], Iterable[ResourceStatus]]) -> Conn
         peer="peer",
         connected_at=0.0,
         protocol=XdsProtocol.DELTA,
-        statuses=statuses,  # type: ignore[arg-type]
+        statuses=statuses,
         counts=dict,
         unanswered_since=lambda: None,
     )

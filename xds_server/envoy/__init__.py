@@ -1,7 +1,6 @@
 """The mesh's Envoys: the bootstrap that makes one a proxy of the mesh, and the process that keeps one running."""
 
 from xds_server.envoy.bootstrap import (
-    DEFAULT_CONNECTIONS,
     GATEWAY_CLUSTER,
     MEDIA_CLUSTER,
     METADATA_KEY,
@@ -18,7 +17,6 @@ from xds_server.envoy.process import EnvoyProcess
 from xds_server.envoy.upstreams import SocketPath, TcpAddress
 
 __all__ = [
-    "DEFAULT_CONNECTIONS",
     "GATEWAY_CLUSTER",
     "MEDIA_CLUSTER",
     "METADATA_KEY",

@@ -24,8 +24,6 @@ MEDIA_CLUSTER = "msm-media"
 GATEWAY_CLUSTER = "msm-gateway"
 """The node cluster of proxies that serve gateways alone."""
 METADATA_KEY = GROUP
-DEFAULT_CONNECTIONS = 1_024
-"""TCP connections of clients, all of them to gateways; each takes two files. Envoy warns where nothing bounds them."""
 _ADS_CLUSTER = "control-plane"
 
 # A control plane that comes back finds its proxies again within a second, long before it settles.
@@ -107,7 +105,7 @@ class Bootstrap:
     xds: TcpAddress
     admin: SocketPath | TcpAddress
     heap_bytes: int
-    connections: int = DEFAULT_CONNECTIONS
+    connections: int
     identity: WorkloadIdentity | None = None
 
 

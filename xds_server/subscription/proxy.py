@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -95,7 +95,8 @@ class ConnectedProxy:
     connected_at: seconds since the epoch.
     had_state: its first requests said what it has already, so it is not new.
     traffic: what was exchanged on the stream.
-    statuses: every resource that the proxy has, was sent or should have, by type and name.
+    statuses: every resource that the proxy has, was sent or should have, by type and name. Each is told as it is when
+        it is reached, so that whoever goes through many can pause.
     counts: how many of those are in each state, by type URL; cheap where the proxy is up to date.
     unanswered_since: when the oldest response without an answer was sent, in monotonic seconds; None: it owes none.
     """
@@ -105,7 +106,7 @@ class ConnectedProxy:
     peer: str
     connected_at: float
     protocol: XdsProtocol
-    statuses: Callable[[], list[ResourceStatus]] = field(repr=False)
+    statuses: Callable[[], Iterable[ResourceStatus]] = field(repr=False)
     counts: Callable[[], dict[str, Counter[SyncState]]] = field(repr=False)
     unanswered_since: Callable[[], float | None] = field(repr=False)
     had_state: bool = False

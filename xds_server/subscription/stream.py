@@ -13,7 +13,7 @@ one ready, so a changed cluster's endpoints are sent right behind it even if the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from google.protobuf import json_format
@@ -301,5 +301,6 @@ class StreamCore:
         sent = (each.in_flight for each in self._subscriptions.values())
         return min((each.sent_at for each in sent if each is not None), default=None)
 
-    def _statuses(self) -> list[ResourceStatus]:
-        return [status for each in (*self._referenced, *self._others) for status in each.statuses()]
+    def _statuses(self) -> Iterator[ResourceStatus]:
+        for each in (*self._referenced, *self._others):
+            yield from each.statuses()

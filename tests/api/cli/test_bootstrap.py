@@ -89,14 +89,14 @@ def test_a_file_is_written_in_the_format_of_its_name(tmp_path: Path, suffix: str
 def test_room_that_was_asked_for_and_does_not_fit_is_refused() -> None:
     result = run("--node", "edge", "--slots", "1000", "--files", "1024", "--workers", "2")
     assert result.exit_code == 1
-    assert "need 13840 files with 2 workers, and Envoy may open 1024" in result.stderr
+    assert "need 12304 files with 2 workers, and Envoy may open 1024" in result.stderr
     assert result.stdout == ""
 
 
 def test_room_that_nobody_asked_for_and_does_not_fit_is_warned_of() -> None:
     result = run("--node", "edge", "--cluster", "msm-gateway", "--files", "1024")
     assert result.exit_code == 0
-    assert "warning: 0 slots, 1024 UDP sessions and 1024 TCP connections of gateways need" in result.stderr
+    assert "warning: 0 slots, 1024 UDP sessions and 256 TCP connections of gateways need" in result.stderr
 
 
 @pytest.mark.parametrize(

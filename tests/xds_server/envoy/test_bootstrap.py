@@ -37,6 +37,7 @@ WANTED = Bootstrap(
     xds=TcpAddress(host="192.0.2.1", port=18000),
     admin=SocketPath(path="/run/msm/admin.sock"),
     heap_bytes=1 << 30,
+    connections=100,
 )
 IDENTITY = WorkloadIdentity(agent=SocketPath(path="/run/spire/agent.sock"), server="spiffe://example.org/control-plane")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xds_server.envoy.files import RESERVED_FILES, files_for, slots_within
+from xds_server.envoy.files import RESERVED_FILES, connections_within, files_for, slots_within
 
 COUNTS = st.integers(0, 20_000)
 
@@ -34,3 +34,9 @@ def test_a_session_of_a_gateway_takes_one_file_and_a_connection_two(sessions: in
     idle = files_for(slots=7, sessions=0, connections=0, workers=2)
     loaded = files_for(slots=7, sessions=sessions, connections=connections, workers=2)
     assert loaded - idle == sessions + 2 * connections
+
+
+def test_connections_may_take_half_of_the_files_and_there_is_a_most() -> None:
+    assert connections_within(20_000) == 5_000
+    assert connections_within(1_000_000) == 16_384
+    assert connections_within(1) == 1
