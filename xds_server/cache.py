@@ -18,7 +18,7 @@ from typing import Protocol
 from xds_server.names import canonical, collection_of
 from xds_server.references import Reference
 from xds_server.resource_types import resource_type
-from xds_server.resources import Content
+from xds_server.resources import Content, Failure, Resource
 
 _NONE: Mapping[str, Content] = MappingProxyType({})
 _NO_POINTERS: Counter[str] = Counter()
@@ -121,7 +121,11 @@ class ResourceCache:
 
         Raises DanglingReferences, and changes nothing, when something would point at what is not there.
         """
-        wanted: dict[Reference, Content | None] = {(each.type_url, each.name): each for each in upsert}
+        wanted: dict[Reference, Content | None] = {}
+        for each in upsert:
+            if not isinstance(each, Resource | Failure):
+                raise TypeError(f"{type(each).__name__} is no Resource: put Resource.of(message)")
+            wanted[each.type_url, each.name] = each
         wanted.update(((type_url, canonical(name)), None) for type_url, name in remove)
         changes: dict[str, dict[str, Content | None]] = {}
         for (type_url, name), content in wanted.items():

@@ -82,11 +82,13 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Stream:
-    """What the two coroutines of a stream share."""
+    """What the two coroutines of a stream share. `key`: cluster and id of its node. `first`: how it begins."""
 
     context: Any
     core: StreamCore
+    key: tuple[str, str]
     due: asyncio.Event
+    first: list[Any]
     closing: bool = False
     broken: bool = False
 
@@ -156,7 +158,9 @@ class DiscoveryService:
             first = await _first_request(context, protocol)
             if first is not None:
                 node = first.node.id
-                await self._run(first, context, protocol, kind)
+                stream = await self._open(first, context, protocol, kind)
+                del first  # it states all that the client has, and the stream may last for months
+                await self._run(stream)
         except* StreamError as group:
             refusals.extend(error for error in group.exceptions if isinstance(error, StreamError))
         finally:
@@ -168,15 +172,11 @@ class DiscoveryService:
                 _log.warning("xds stream refused", peer=context.peer(), node=node, reason=str(error))
             await _end(context, error)
 
-    async def _run(self, first: Any, context: Any, protocol: XdsProtocol, kind: ResourceType | None) -> None:
-        node = node_of(first.node)
-        key = (node.cluster, node.id or context.peer())  # nodes without an id have nothing in common
-        await self._admit(key)
-        stream = self._open(node, key, context, protocol, kind)
+    async def _run(self, stream: _Stream) -> None:
+        core, key = stream.core, stream.key
         self._streams.setdefault(key, set()).add(stream)
-        core = stream.core
         try:
-            core.receive(first)
+            core.receive(stream.first.pop())
             async with asyncio.TaskGroup() as group:
                 writer = group.create_task(_write(stream), name=f"xds-write-{core.proxy.id}")
                 try:
@@ -205,15 +205,15 @@ class DiscoveryService:
             await asyncio.sleep(REFUSAL_SECONDS)
             raise StreamError(Fault.RESOURCE_EXHAUSTED, reason)
 
-    def _open(
-        self, node: Node, key: tuple[str, str], context: Any, protocol: XdsProtocol, kind: ResourceType | None
-    ) -> _Stream:
+    async def _open(self, first: Any, context: Any, protocol: XdsProtocol, kind: ResourceType | None) -> _Stream:
+        node = node_of(first.node)
+        key = (node.cluster, node.id or context.peer())  # nodes without an id have nothing in common
+        await self._admit(key)
         cache = self._scope(node)
         if cache is None:
-            raise StreamError(
-                Fault.PERMISSION_DENIED,
-                f"no configuration for node {node.id!r} of cluster {node.cluster!r}: check its id and cluster",
-            )
+            hint = "check its id and cluster" if node.id else "the first request of a stream has to say which node asks"
+            reason = f"no configuration for node {node.id!r} of cluster {node.cluster!r}: {hint}"
+            raise StreamError(Fault.PERMISSION_DENIED, reason)
         due = asyncio.Event()
         due.set()
         core = StreamCore(
@@ -229,7 +229,7 @@ class DiscoveryService:
             # An older stream of the node may be dead without knowing it yet.
             doubts=merged(self._doubts.of(key), *(older.core.doubts() for older in self._streams.get(key, ()))),
         )
-        return _Stream(context, core, due)
+        return _Stream(context, core, key, due, [first])
 
 
 async def _read(stream: _Stream) -> None:
@@ -238,6 +238,7 @@ async def _read(stream: _Stream) -> None:
     budget = request_budget(time.monotonic())
     while (request := await _request(context, core.proxy.protocol)) is not None:
         cost = core.receive(request)
+        del request  # it may be large, and the next one is long in coming
         if core.due or core.next_timer is not None:
             stream.due.set()
         if cost:
@@ -288,8 +289,13 @@ async def _write(stream: _Stream) -> None:
             return
         if stream.closing:
             raise StreamError(Fault.UNAVAILABLE, "the control plane is shutting down")
-        for response in stream.core.next_responses(time.monotonic()):
-            await stream.context.write(response)
+        await _write_due(stream)
+
+
+async def _write_due(stream: _Stream) -> None:
+    """Its own coroutine, so that nothing holds on to responses once they are written."""
+    for response in stream.core.next_responses(time.monotonic()):
+        await stream.context.write(response)
 
 
 async def _until_due(stream: _Stream) -> None:

@@ -94,9 +94,11 @@ class Resource:
         """The resource that a message of `xds-protos` is.
 
         It is named by its own name field, unless its type has none, and versioned by its content, unless the caller
-        gives a version (then equal versions mean equal content).
+        gives a version (then equal versions mean equal content). Raises ValueError for a message without a name.
         """
         kind = resource_type(TYPE_URL_PREFIX + message.DESCRIPTOR.full_name)
+        if not (name if name is not None else getattr(message, kind.name_field)):
+            raise ValueError(f"a {message.DESCRIPTOR.full_name} without a name is no resource")
         body = message.SerializeToString(deterministic=True)
         named = canonical(name if name is not None else getattr(message, kind.name_field))
         versioned = version if version is not None else _hash_of(body, aliases, ttl)

@@ -151,3 +151,8 @@ def test_what_was_only_asked_for_leaves_nothing_behind() -> None:
     cache.unwatch_all("invented", notes)
     cache.unwatch("invented", "a", notes)
     assert not any("invented" in str(part) for part in vars(cache).values())
+
+
+def test_what_is_no_resource_is_refused_with_what_to_do() -> None:
+    with pytest.raises(TypeError, match=r"str is no Resource: put Resource\.of"):
+        ResourceCache().update(upsert=["a cluster"])  # type: ignore[list-item]

@@ -60,6 +60,11 @@ def test_a_caller_may_name_and_version_a_resource() -> None:
     assert (resource.name, resource.version) == ("y", "7")
 
 
+def test_a_message_without_a_name_is_no_resource() -> None:
+    with pytest.raises(ValueError, match="Cluster without a name"):
+        Resource.of(cluster_pb2.Cluster())
+
+
 def test_an_xdstp_name_is_kept_in_its_one_form() -> None:
     assert Resource.of(cluster_pb2.Cluster(name="xdstp://a/t/x?b=1&a=2")).name == "xdstp://a/t/x?a=2&b=1"
 

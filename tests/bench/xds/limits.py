@@ -29,10 +29,7 @@ SETTINGS = (
     Setting(name="as msm runs it"),
     Setting(name="asyncio's own loop", options=("--loop", "asyncio")),
     # By default gRPC polls with threads of its own, which hand every event to the one that hands it to Python.
-    Setting(
-        name="sockets polled by the thread that hands on what happened",
-        environment={"GRPC_EXPERIMENTS": "-event_engine_listener"},
-    ),
+    Setting(name="sockets polled by gRPC's own threads", environment={"GRPC_EXPERIMENTS": ""}),
     Setting(name="two processes on one port", servers=2),
 )
 

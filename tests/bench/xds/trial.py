@@ -18,7 +18,7 @@ from tests.bench.xds.resources import BY_NAME, BY_WILDCARD
 
 _PACE_MS = 5.0
 # What `msm` sets for gRPC before it starts.
-_AS_MSM = {"GRPC_ENABLE_FORK_SUPPORT": "0"}
+_AS_MSM = {"GRPC_ENABLE_FORK_SUPPORT": "0", "GRPC_EXPERIMENTS": "-event_engine_listener"}
 
 
 class Served(Enum):
