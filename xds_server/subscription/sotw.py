@@ -82,10 +82,13 @@ class SotwSubscription(Subscription):
     def _look(self) -> None:
         if self._claimed:
             self._check_claim()
-        if self.kind.full_state and not self._known and None in self._current(self._fresh).values():
+        if self.kind.full_state and not self._known and not all(map(self._exists, self._fresh)):
             # From another stream it may hold what has gone now, so it needs a state without it.
             self._owes_answer = True
         super()._look()
+
+    def _exists(self, name: str) -> bool:
+        return self._cache.get(self.kind.type_url, name) is not None
 
     def _check_claim(self) -> None:
         """The client may have from another stream exactly what it should have; then there is nothing to send.
