@@ -57,12 +57,14 @@ class Walker:
     async def agree(self) -> None:
         """Soon Envoy runs all that is good, and refuses what is bad with a reason."""
 
+        wrong: list[str] = []
+
         async def agreed() -> bool:
-            return not await self._disagreements()
+            wrong[:] = await self._disagreements()
+            return not wrong
 
         with suppress(AssertionError):  # what is wrong is said below
             await eventually(agreed, SETTLE_SECONDS, "agreement")
-        wrong = await self._disagreements()
         assert not wrong, f"after {self.steps} steps:\n" + "\n".join(wrong)
 
     async def _disagreements(self) -> list[str]:

@@ -42,12 +42,14 @@ class Pair:
     async def assert_equal(self) -> None:
         """Envoy runs what the cache holds, nothing else, and waits for nothing."""
 
+        differences: list[str] = []
+
         async def equal() -> bool:
-            return not await self.differences()
+            differences[:] = await self.differences()
+            return not differences
 
         with suppress(AssertionError):  # what differs is said below
             await eventually(equal, USE_SECONDS, "equality")
-        differences = await self.differences()
         assert not differences, "\n".join(differences)
 
     async def differences(self, unknown: frozenset[envoy_dump.Key] = frozenset()) -> list[str]:

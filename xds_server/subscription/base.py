@@ -78,11 +78,8 @@ class Subscription(ABC):
         """The client waits for this, so it is answered even where nothing changed."""
         if self.kind.by_alias:
             self._subscribe(name, force=True)
-        elif self._interest.covers(name):
-            if name in self.rejections:
-                self._fall_back(name)
-            else:
-                self._force((name,))
+        elif self._interest.covers(name) and not (name in self.rejections and self._fall_back(name)):
+            self._force((name,))
 
     def left_behind(self) -> dict[str, DoubtedVersions]:
         """What the client may have and will not state on its next stream.
@@ -95,7 +92,7 @@ class Subscription(ABC):
         for name in once((*self._interest.collected(), *gone)):
             left[name] = (*left.get(name, ()), version_of(self._holdings.has(name)))
         for name, content in (self.in_flight.contents if self.in_flight else {}).items():
-            left[name] = (*left.get(name, ()), None if self.kind.repeated else version_of(content))
+            left[name] = (*left.get(name, ()), self._doubted(content))
         for name in sorted(self._forced):
             left[name] = (None,)
         return left
@@ -169,16 +166,21 @@ class Subscription(ABC):
     def statuses(self) -> Iterator[ResourceStatus]:
         """How far the client is, per name."""
         sent = self.in_flight.contents if self.in_flight else {}
-        for name in sorted({*self._interest.wanted(), *self._holdings.differs, *sent, *self.rejections}):
+        for name in sorted({*self._interest.wanted(), *self._notable()}):
             yield self._status(name, sent)
 
     def counts(self) -> Counter[SyncState]:
         """How many names `statuses` has of each state that some are in; costs what is named or differs."""
         sent = self.in_flight.contents if self.in_flight else {}
-        notable = {*self._holdings.differs, *sent, *self.rejections}
+        notable = self._notable()
         found = Counter(self._status(name, sent).state for name in notable)
         others = self._interest.count() - sum(map(self._interest.wants, notable))
         return found + Counter({SyncState.SYNCED: others})
+
+    def _notable(self) -> set[str]:
+        """Names that may be in another state than synced."""
+        sent = self.in_flight.contents if self.in_flight else {}
+        return {*self._holdings.differs, *self._holdings.doubts, *sent, *self.rejections}
 
     @abstractmethod
     def _batch(self, removals: bool) -> Contents | None:
@@ -243,9 +245,16 @@ class Subscription(ABC):
             for name, content in sent.contents.items():
                 if self._interest.covers(name):
                     if doubtful:
-                        self._holdings.doubt(name, version_of(content))
+                        self._holdings.doubt(name, self._doubted(content))
                     self._fresh[name] = None  # what is no longer what was refused is not suspected for it
             self._convict(self._suspects.refused(versions_of(sent.contents), sent.group, message, gone))
+
+    def _doubted(self, content: Content | None) -> str | None:
+        """What was sent and not accepted, as a version in doubt.
+
+        Where it may have ended a wait the client may have lost what it states, so what it states does not count.
+        """
+        return None if self.kind.repeated else version_of(content)
 
     def _convict(self, rejections: Mapping[str, Rejection]) -> None:
         self.rejections.update(rejections)
@@ -254,14 +263,16 @@ class Subscription(ABC):
             if self.kind.repeated:
                 self._fall_back(name)
 
-    def _fall_back(self, name: str) -> None:
-        """Send again what the client had before it refused this.
+    def _fall_back(self, name: str) -> bool:
+        """Send again what the client had before it refused this; False: that is not known.
 
         Envoy lets go of it when a refusal ends the wait of what points at it: a cluster would be without endpoints.
         """
-        if isinstance(self._holdings.has(name), Resource):
+        known = isinstance(self._holdings.has(name), Resource)
+        if known:
             self._fallbacks[name] = None
             self._fresh[name] = None
+        return known
 
     # What the client asks for
 
@@ -409,4 +420,5 @@ class Subscription(ABC):
             has=self._holdings.has(name),
             sent=sent,
             rejection=self.rejections.get(name),
+            doubtful=name in self._holdings.doubts,
         )

@@ -18,11 +18,13 @@ def status_of(
     has: Has,
     sent: Mapping[str, Content | None],
     rejection: Rejection | None,
+    doubtful: bool,
 ) -> ResourceStatus:
     """The status of a name.
 
     current: what the client should have. has: what it has. sent: the response that it has not answered yet.
     rejection: what it refused under this name; that counts as long as it should have just that.
+    doubtful: whether it may have something else all the same, so that it has to be told in any case.
     """
     version, acknowledged = version_of(current), version_of(has)
     last, error = version_of(sent.get(name)) or acknowledged, None
@@ -30,10 +32,12 @@ def status_of(
         state, last, error = SyncState.REJECTED, rejection.version, rejection.message
     elif name in sent:
         state = SyncState.SENT
-    elif acknowledged == version:
+    elif acknowledged == version and not doubtful:
         state = SyncState.SYNCED
+    elif acknowledged is not None or doubtful:
+        state = SyncState.STALE
     else:
-        state = SyncState.STALE if acknowledged is not None else SyncState.NOT_SENT
+        state = SyncState.NOT_SENT
     return ResourceStatus(
         type_url=type_url,
         name=name,

@@ -102,12 +102,15 @@ def kind_of(type_url: str) -> ResourceType:
 
 
 class DeltaClient(Client):
+    """`warming`: clusters that came and wait for their endpoints. A refusal of those ends the wait with none at all."""
+
     protocol = XdsProtocol.DELTA
 
     def __init__(self, cache: ResourceCache) -> None:
         super().__init__(cache)
         self.reasons: dict[ResourceType, dict[str, int]] = {kind: {} for kind in KINDS}
         self.refused: dict[ResourceType, set[str]] = {kind: set() for kind in KINDS}
+        self.warming: set[str] = set()
 
     def expect(self, kind: ResourceType, names: Iterable[str]) -> None:
         """These may come although they are held: once with what is under way already, and once for the reason."""
@@ -175,13 +178,22 @@ class DeltaClient(Client):
             answer.error_detail.message = "refused"
             self.expect(kind, received)
             self.refused[kind].update(received)
-            self.has[kind].update({n: v for n, v in received.items() if v != BAD and self.covers(kind, n)})
+            good = {n: v for n, v in received.items() if v != BAD and self.covers(kind, n)}
+            if kind is ENDPOINT:
+                for name in received.keys() & self.warming:
+                    good.pop(name, None)
+                    self.has[kind].pop(name, None)
+            self.has[kind].update(good)
             for name in removed:
                 self.has[kind].pop(name, None)
         else:
             self.apply(kind, received, removed)
         if kind is CLUSTER:
             self.expect(ENDPOINT, received)
+            self.warming.update(name for name, version in received.items() if version != BAD)
+            self.warming.difference_update(removed)
+        else:
+            self.warming.difference_update(received, removed)
         self.send(answer)
 
     def apply(self, kind: ResourceType, received: dict[str, str], removed: list[str]) -> None:
@@ -335,9 +347,15 @@ class Walk(RuleBasedStateMachine):
                 break
             self.client.deliver()
         assert not self.client.inbox, "the exchange does not come to an end"
+        self.assert_nothing_warms()
         for kind in KINDS:
             for name in NAMES:
                 self.assert_right(kind, name)
+
+    def assert_nothing_warms(self) -> None:
+        """A cluster waits for endpoints that its client asks for."""
+        warming = getattr(self.client, "warming", set())
+        assert not [name for name in warming if self.client.covers(ENDPOINT, name) and self.client.covers(CLUSTER, name)]
 
     def assert_right(self, kind: ResourceType, name: str) -> None:
         wanted = self.cache.get(kind.type_url, name)
