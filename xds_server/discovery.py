@@ -36,7 +36,6 @@ from xds_server.subscription import (
     XdsProtocol,
     node_of,
 )
-from xds_server.subscription.doubts import merged
 from xds_server.subscription.limits import MAX_STREAMS, Admission, request_budget
 
 MAX_REQUEST_BYTES = 4 << 20
@@ -106,7 +105,7 @@ class DiscoveryService:
         self._observer = observer
         self._ids = itertools.count(1)
         self._calls = 0
-        self._streams: dict[tuple[str, str], set[_Stream]] = {}
+        self._streams: set[_Stream] = set()
         self._admission = Admission()
         self._doubts = Doubts()
 
@@ -122,7 +121,7 @@ class DiscoveryService:
 
     def close(self) -> None:
         """End every stream at once; the server's own stop() then has nothing to wait for."""
-        for stream in itertools.chain(*self._streams.values()):
+        for stream in self._streams:
             stream.closing = True
             stream.due.set()
 
@@ -174,7 +173,8 @@ class DiscoveryService:
 
     async def _run(self, stream: _Stream) -> None:
         core, key = stream.core, stream.key
-        self._streams.setdefault(key, set()).add(stream)
+        self._streams.add(stream)
+        self._doubts.began(key, core)
         try:
             core.receive(stream.first.pop())
             async with asyncio.TaskGroup() as group:
@@ -189,13 +189,8 @@ class DiscoveryService:
                     raise
                 writer.cancel()
         finally:
-            others = self._streams[key]
-            others.discard(stream)
-            if not core.broken:
-                told_of = {type_url for other in others for type_url in other.core.doubts()}
-                self._doubts.remember(key, {url: names for url, names in core.doubts().items() if url not in told_of})
-            if not others:
-                del self._streams[key]
+            self._streams.discard(stream)
+            self._doubts.ended(key, core)
             core.close()
             self.traffic.add(core.proxy.traffic)
 
@@ -226,8 +221,7 @@ class DiscoveryService:
             connected_at=time.time(),
             wake=due.set,
             kind=kind,
-            # An older stream of the node may be dead without knowing it yet.
-            doubts=merged(self._doubts.of(key), *(older.core.doubts() for older in self._streams.get(key, ()))),
+            doubts=self._doubts.of(key),
         )
         return _Stream(context, core, key, due, [first])
 

@@ -384,7 +384,9 @@ class Subscription(ABC):
                 if name in self._fallbacks:
                     self._updates[name] = None
                 continue
-            self._fallbacks.pop(name, None)
+            if name in self._fallbacks:  # nothing refused is in its place any more, and the client still waits
+                del self._fallbacks[name]
+                self._forced.add(name)
             if name in self._forced:
                 self._updates[name] = None
             elif self._holdings.lags(name, current):

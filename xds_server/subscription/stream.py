@@ -13,7 +13,8 @@ one ready, so a changed cluster's endpoints are sent right behind it even if the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from types import MappingProxyType
 from typing import Any
 
 from google.protobuf import json_format
@@ -21,7 +22,8 @@ from google.protobuf import json_format
 from xds_server.cache import ResourceCache
 from xds_server.resource_types import ResourceType, resource_type
 from xds_server.subscription.delta import DeltaSubscription
-from xds_server.subscription.exchange import Answer, Contents, DoubtedVersions, Journal
+from xds_server.subscription.doubts import DoubtsByType
+from xds_server.subscription.exchange import Answer, Contents, Journal
 from xds_server.subscription.faults import Fault, StreamError, check_name
 from xds_server.subscription.proxy import (
     ConnectedProxy,
@@ -41,8 +43,6 @@ MAX_NAMES = 150_000
 has two listeners, two clusters and two assignments, and names the assignments besides; all UDP ports make 16,384 slots.
 A name costs some 200 bytes, so a client that has them all costs 30 MB."""
 
-Doubts = Mapping[str, Mapping[str, DoubtedVersions]]
-_NO_DOUBTS: Doubts = {}
 _TTL_FEATURES = {
     XdsProtocol.DELTA: frozenset({"xds.config.supports-resource-ttl"}),
     XdsProtocol.SOTW: frozenset({"xds.config.supports-resource-ttl", "xds.config.resource-in-sotw"}),
@@ -116,7 +116,7 @@ class StreamCore:
         connected_at: float,
         wake: Callable[[], None],
         kind: ResourceType | None = None,
-        doubts: Doubts = _NO_DOUBTS,
+        doubts: DoubtsByType = MappingProxyType({}),
     ) -> None:
         self.proxy = ConnectedProxy(
             id=stream_id,
@@ -202,7 +202,7 @@ class StreamCore:
         self._tell()
         return responses
 
-    def doubts(self) -> dict[str, dict[str, DoubtedVersions]]:
+    def doubts(self) -> DoubtsByType:
         """What the node may have without having acknowledged it, for its next stream; by type."""
         return {type_url: each.left_behind() for type_url, each in self._subscriptions.items()}
 

@@ -55,8 +55,8 @@ class Client:
 
     def connect(self) -> None:
         if self.core is not None:
+            self.doubts.ended(KEY, self.core)
             self.core.close()
-            self.doubts.remember(KEY, self.core.doubts())
         self.streams += 1
         self.woken = False
         self.inbox: deque[bytes] = deque()
@@ -71,6 +71,7 @@ class Client:
             connected_at=0.0,
             wake=self.wake,
         )
+        self.doubts.began(KEY, self.core)
 
     def covers(self, kind: ResourceType, name: str) -> bool:
         return self.wildcard[kind] or name in self.names[kind]
@@ -354,8 +355,9 @@ class Walk(RuleBasedStateMachine):
 
     def assert_nothing_warms(self) -> None:
         """A cluster waits for endpoints that its client asks for."""
-        warming = getattr(self.client, "warming", set())
-        assert not [name for name in warming if self.client.covers(ENDPOINT, name) and self.client.covers(CLUSTER, name)]
+        client = self.client
+        warming = getattr(client, "warming", set())
+        assert not [name for name in warming if client.covers(ENDPOINT, name) and client.covers(CLUSTER, name)]
 
     def assert_right(self, kind: ResourceType, name: str) -> None:
         wanted = self.cache.get(kind.type_url, name)

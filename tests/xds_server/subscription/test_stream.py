@@ -126,6 +126,35 @@ def test_a_cluster_that_waits_gets_the_endpoints_it_had_when_the_newest_are_refu
     assert delta.status(ENDPOINT)["a"].state is SyncState.REJECTED
 
 
+def test_a_cluster_that_waits_is_answered_though_its_endpoints_went_back_to_what_they_were(
+    delta: Any, resource: Any
+) -> None:
+    subscribe_all(delta, resource, "a", "b")
+    delta.put(resource(ENDPOINT, "a", 7))
+    (refused,) = delta.read()
+    delta.put(resource(ENDPOINT, "b", 1))
+    (in_flight,) = delta.nack(ENDPOINT, refused, "no")
+    delta.put(resource(ENDPOINT, "a"), resource(CLUSTER, "a", 1, eds=True))
+    (_clusters,) = delta.read()
+    (endpoints,) = delta.ack(ENDPOINT, in_flight)
+    assert [entry.name for entry in endpoints.resources] == ["a"]
+
+
+def test_a_cluster_that_waits_gets_refused_endpoints_again_when_it_never_had_better_ones(
+    delta: Any, resource: Any
+) -> None:
+    delta.put(resource(CLUSTER, "a", eds=True), resource(ENDPOINT, "a"))
+    (clusters,) = delta.ask(CLUSTER)
+    (refused,) = delta.ask(ENDPOINT, "a")
+    assert delta.ack(CLUSTER, clusters) == []
+    assert delta.nack(ENDPOINT, refused, "no") == []
+    delta.put(resource(CLUSTER, "a", 1, eds=True))
+    _clusters, again = delta.read()
+    assert [entry.version for entry in again.resources] == [resource(ENDPOINT, "a").version]
+    assert delta.nack(ENDPOINT, again, "no") == []
+    assert delta.status(ENDPOINT)["a"].state is SyncState.REJECTED
+
+
 def test_stale_clusters_and_endpoints_are_removed_after_the_listeners_moved(delta: Any, resource: Any) -> None:
     subscribe_all(delta, resource, "a")
     delta.remove(CLUSTER, "a")
