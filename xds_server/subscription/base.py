@@ -136,7 +136,7 @@ class Subscription(ABC):
         return len(self._interest.names) + len(self._holdings.differs)
 
     def next_response(self, now: float, *, removals: bool) -> tuple[bytes, Contents] | None:
-        """The next response and what is in it, when one is due and none is in flight.
+        """The next response and what may be new to the client in it, when one is due and none is in flight.
 
         removals: whether it is time for removals; answers to what the client asked for are always in time.
         """
@@ -148,7 +148,8 @@ class Subscription(ABC):
             contents = self._current(group.names) if group else self._batch(removals)
             if contents is not None:
                 self._owes_answer = False
-                return self._send(InFlight(self._journal.nonce(), contents, now, group))
+                again = self._again(contents)
+                return self._send(InFlight(self._journal.nonce(), contents, now, again, group))
         return None
 
     def renewal(self, now: float) -> tuple[bytes, Contents] | None:
@@ -198,7 +199,11 @@ class Subscription(ABC):
         self.in_flight = sent
         if self._knows_ttl:
             self._renewals.sent(sent.contents, sent.sent_at)
-        return self._encode(sent), sent.contents
+        return self._encode(sent), sent.contents | sent.again
+
+    def _again(self, contents: Contents) -> Contents:
+        """What a response with these contents says besides of names in doubt."""
+        return {}
 
     def _accept(self, contents: Contents) -> None:
         """The client now has these; called for names that it still asks for."""
@@ -227,6 +232,7 @@ class Subscription(ABC):
         if sent is None:
             return
         covers = self._interest.covers
+        self._accept({name: content for name, content in sent.again.items() if covers(name)})
         contents = {name: content for name, content in sent.contents.items() if covers(name)}
         self._accept(contents)
         if self.rejections:

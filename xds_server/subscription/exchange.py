@@ -42,11 +42,15 @@ class Answer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A response without an answer yet. `sent_at` is in monotonic seconds; a renewal only renews a time to live."""
+    """A response without an answer yet. `sent_at` is in monotonic seconds; a renewal only renews a time to live.
+
+    again: what a full state says of names in doubt besides: what the client had last accepted.
+    """
 
     nonce: str
     contents: Contents
     sent_at: float
+    again: Contents = field(default_factory=dict)
     group: Group | None = None
     renewal: bool = False
 

@@ -19,12 +19,10 @@ from typing import Any
 
 from xds_server.resources import Content, Failure, Resource
 from xds_server.subscription.base import Subscription
-from xds_server.subscription.exchange import WILDCARD, Answer, Contents, Has, InFlight, canonical_names
+from xds_server.subscription.exchange import WILDCARD, Answer, Claimed, Contents, Has, InFlight, canonical_names
 from xds_server.subscription.interest import once
 from xds_server.wire import text_field
 
-MAX_WAITED_FOR = 1_000
-"""Names that resources point at which the client was sent and that it has not acknowledged. It asks within a moment."""
 _BY_NAME = "by-name"
 """Marks a version of a client that asks by name, so that it is never taken for everything."""
 
@@ -38,10 +36,6 @@ class SotwSubscription(Subscription):
     _ever_named = False
     _known = False
     """The client has accepted a response on this stream, so what it holds of a full-state type is known."""
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._waited_for: set[str] = set()
 
     def receive(self, request: Any, answer: Answer | None) -> None:
         """An ACK, a NACK or a subscription; a request that does not answer the latest response is ignored."""
@@ -76,7 +70,6 @@ class SotwSubscription(Subscription):
 
     def _accept(self, contents: Contents) -> None:
         super()._accept(contents)
-        self._waited_for.difference_update(contents)
         self._known = True
 
     def _look(self) -> None:
@@ -121,20 +114,24 @@ class SotwSubscription(Subscription):
                 self._removals.clear()
             return contents if contents or self._owes_answer else None
         self._drop_removed()
-        for name in contents.keys() & self._waited_for:
-            contents[name] = contents[name] or self._nothing(name)
+        if self.kind.repeated:
+            contents = {name: content or self._nothing(name) for name, content in contents.items()}
         contents = {name: content for name, content in contents.items() if content is not None}
         return contents or None
 
-    def _nothing(self, name: str) -> Resource:
-        """An empty resource, which ends the wait of what points at it; this protocol has no other way to say it."""
-        return Resource(self.kind.type_url, name, "", text_field(1, name))
+    def _again(self, contents: Contents) -> Contents:
+        """A full state takes back what was applied of a refused one; what points at that waits anew."""
+        if not self.kind.full_state:
+            return {}
+        has = {name: self._holdings.has(name) for name in self._holdings.doubts if name not in contents}
+        return {name: None if isinstance(content, Claimed) else content for name, content in has.items()}
 
-    def repeat(self, name: str) -> None:
-        """Also remember it: it may vanish before the client has asked for it."""
-        super().repeat(name)
-        if len(self._waited_for) < MAX_WAITED_FOR:
-            self._waited_for.add(name)
+    def _nothing(self, name: str) -> Resource:
+        """An empty resource, which ends the wait of what points at it; this protocol has no other way to say it.
+
+        A cache has all that its resources point at, so what waits is on its way out, or came from elsewhere.
+        """
+        return Resource(self.kind.type_url, name, "", text_field(1, name))
 
     def _drop_removed(self) -> None:
         """Only a full state can remove; of other types the client lets go by itself."""

@@ -9,9 +9,11 @@ from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
+from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 
 from xds_server.cache import ResourceCache
-from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+from xds_server.resources import Resource
 from xds_server.subscription import SyncState
 
 FULL_STATE = [LISTENER, CLUSTER]
@@ -21,6 +23,7 @@ MESSAGES = {
     ENDPOINT.type_url: endpoint_pb2.ClusterLoadAssignment,
     LISTENER.type_url: listener_pb2.Listener,
     ROUTE.type_url: route_pb2.RouteConfiguration,
+    SECRET.type_url: secret_pb2.Secret,
 }
 
 
@@ -67,9 +70,20 @@ def test_other_types_carry_only_what_changed(sotw: Any, resource: Any, kind: Any
 
 
 @pytest.mark.parametrize("kind", PARTIAL)
-def test_a_missing_name_of_other_types_is_not_answered_but_remembered(sotw: Any, resource: Any, kind: Any) -> None:
-    assert sotw.ask(kind, "a") == []
+def test_a_missing_name_of_other_types_is_answered_with_nothing_in_it(sotw: Any, resource: Any, kind: Any) -> None:
+    """Envoy would wait 15 s for it, and for as long take nothing of what points at it."""
+    (empty,) = sotw.ask(kind, "a")
+    assert [entry.value for entry in empty.resources] == [b"\n\x01a"]
+    assert sotw.ack(kind, empty, "a") == []
     sotw.put(resource(kind, "a"))
+    (response,) = sotw.read()
+    assert names(response) == ["a"]
+
+
+def test_a_missing_name_of_which_nothing_can_be_said_is_remembered(sotw: Any, resource: Any) -> None:
+    secret = secret_pb2.Secret(name="a")
+    assert sotw.ask(SECRET, "a") == []
+    sotw.put(Resource.of(secret))
     (response,) = sotw.read()
     assert names(response) == ["a"]
 
@@ -80,6 +94,27 @@ def test_a_removed_resource_of_other_types_is_not_mentioned(sotw: Any, resource:
     sotw.ack(kind, sotw.ask(kind, "a")[0], "a")
     sotw.remove(kind, "a")
     assert sotw.read() == []
+
+
+def test_endpoints_follow_a_cluster_that_a_full_state_takes_back(sotw: Any, resource: Any) -> None:
+    """Envoy applied the good part of the refused state, so the old content is new to it."""
+    for name in "ab":
+        sotw.put(resource(CLUSTER, name, eds=True), resource(ENDPOINT, name))
+    (clusters,) = sotw.ask(CLUSTER)
+    (endpoints,) = sotw.ask(ENDPOINT, "a", "b")
+    sotw.ack(CLUSTER, clusters)
+    sotw.ack(ENDPOINT, endpoints, "a", "b")
+    sotw.put(
+        resource(CLUSTER, "a", 1, eds=True),
+        resource(CLUSTER, "b", 1, eds=True),
+        resource(CLUSTER, "c", eds=True),
+        resource(ENDPOINT, "c"),
+    )
+    clusters, endpoints = sotw.read()
+    assert sotw.ack(ENDPOINT, endpoints, "a", "b") == []
+    sotw.put(resource(CLUSTER, "a", 2, eds=True))
+    _before, endpoints = sotw.nack(CLUSTER, clusters, "b: no")
+    assert names(endpoints) == ["a", "b"]
 
 
 def test_a_request_with_a_stale_nonce_is_ignored(sotw: Any, resource: Any) -> None:
