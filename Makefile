@@ -1,6 +1,6 @@
 # What a person runs here. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint proto bench clean
+.PHONY: help demo test walk lint proto bench clean
 
 VENV := .venv
 export PYTHONUNBUFFERED := 1
@@ -16,6 +16,12 @@ demo: ## play a bundled camera through the mesh; SECONDS=10 makes it end by itse
 
 test: ## install what the tests need, then check and test everything
 	@sh scripts/test.sh
+
+walk: ## lead real Envoys through random changes, 60 s in each of four variants; SECONDS=600 takes longer, SEED=1 repeats
+	@sh scripts/venv.sh requirements-dev.txt
+	@sh scripts/envoy.sh
+	@MSM_WALK_SEED=$(or $(SEED),$$(date +%s)) MSM_WALK_SECONDS=$(or $(SECONDS),60) \
+		$(VENV)/bin/pytest tests/integration/test_xds_walk.py -rP
 
 lint: ## formatting, style, types and the direction of imports
 	@sh scripts/venv.sh requirements-dev.txt

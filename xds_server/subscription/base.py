@@ -244,16 +244,21 @@ class Subscription(ABC):
 
     def _refuse(self, message: str) -> None:
         sent, self.in_flight = self.in_flight, None
-        if sent is not None:
-            gone = [name for name in sent.contents if not self._interest.covers(name)]
-            # Of a response that held nothing else, nothing was applied; but a wait that it ended leaves nothing at all.
-            doubtful = len(sent.contents) > 1 or self.kind.repeated
-            for name, content in sent.contents.items():
-                if self._interest.covers(name):
-                    if doubtful:
-                        self._holdings.doubt(name, self._doubted(content))
-                    self._fresh[name] = None  # what is no longer what was refused is not suspected for it
-            self._convict(self._suspects.refused(versions_of(sent.contents), sent.group, message, gone))
+        if sent is None:
+            return
+        gone = [name for name in sent.contents if not self._interest.covers(name)]
+        # Of a response that held nothing else, nothing was applied; but a wait that it ended leaves nothing at all.
+        doubtful = len(sent.contents) > 1 or self.kind.repeated
+        for name, content in sent.contents.items():
+            if self._interest.covers(name):
+                if doubtful:
+                    self._holdings.doubt(name, self._doubted(content))
+                self._fresh[name] = None  # what is no longer what was refused is not suspected for it
+        suspected = {name: version_of(each) for name, each in sent.contents.items() if name not in self.rejections}
+        if suspected:
+            for name in sent.contents.keys() - suspected.keys():  # what it had before, refused for another's sake
+                self._fall_back(name)
+            self._convict(self._suspects.refused(suspected, sent.group, message, gone))
 
     def _doubted(self, content: Content | None) -> str | None:
         """What was sent and not accepted, as a version in doubt.

@@ -39,6 +39,7 @@ class Client:
     """What both model clients share: a connection, and per type what was asked for and what is held.
 
     Like Envoy they apply the good part of a response that they refuse, and do not state it when they reconnect.
+    warming: clusters that came and wait for their endpoints. A refusal of those ends the wait with none at all.
     """
 
     def __init__(self, cache: ResourceCache) -> None:
@@ -47,6 +48,7 @@ class Client:
         self.wildcard: dict[ResourceType, bool] = dict.fromkeys(KINDS, False)
         self.has: dict[ResourceType, dict[str, str]] = {kind: {} for kind in KINDS}
         self.stated: dict[ResourceType, dict[str, str]] = {kind: {} for kind in KINDS}
+        self.warming: set[str] = set()
         self.doubts = Doubts()
         self.streams = 0
         self.core: StreamCore | None = None
@@ -76,6 +78,19 @@ class Client:
     def covers(self, kind: ResourceType, name: str) -> bool:
         return self.wildcard[kind] or name in self.names[kind]
 
+    def warm(self, kind: ResourceType, before: dict[str, str], told: Iterable[str]) -> None:
+        """What it has changed from `before` by a response that told of these names, refused or not."""
+        if kind is CLUSTER:
+            changed = {name for name, version in self.has[kind].items() if before.get(name) != version}
+            self.warming = (self.warming | changed) & self.has[kind].keys()
+        else:
+            self.warming.difference_update(told)
+
+    def lose_what_warmed(self, names: Iterable[str]) -> None:
+        """Endpoints of these names were refused, by themselves or with others."""
+        for name in self.warming.intersection(names):
+            self.has[ENDPOINT].pop(name, None)
+
     def wake(self) -> None:
         self.woken = True
 
@@ -103,15 +118,12 @@ def kind_of(type_url: str) -> ResourceType:
 
 
 class DeltaClient(Client):
-    """`warming`: clusters that came and wait for their endpoints. A refusal of those ends the wait with none at all."""
-
     protocol = XdsProtocol.DELTA
 
     def __init__(self, cache: ResourceCache) -> None:
         super().__init__(cache)
         self.reasons: dict[ResourceType, dict[str, int]] = {kind: {} for kind in KINDS}
         self.refused: dict[ResourceType, set[str]] = {kind: set() for kind in KINDS}
-        self.warming: set[str] = set()
 
     def expect(self, kind: ResourceType, names: Iterable[str]) -> None:
         """These may come although they are held: once with what is under way already, and once for the reason."""
@@ -175,26 +187,21 @@ class DeltaClient(Client):
         assert not set(received) & set(response.removed_resources)
         answer = discovery_pb2.DeltaDiscoveryRequest(type_url=kind.type_url, response_nonce=response.nonce)
         removed = list(response.removed_resources)
+        before = dict(self.has[kind])
         if BAD in received.values():
             answer.error_detail.message = "refused"
             self.expect(kind, received)
             self.refused[kind].update(received)
-            good = {n: v for n, v in received.items() if v != BAD and self.covers(kind, n)}
-            if kind is ENDPOINT:
-                for name in received.keys() & self.warming:
-                    good.pop(name, None)
-                    self.has[kind].pop(name, None)
-            self.has[kind].update(good)
+            self.has[kind].update({n: v for n, v in received.items() if v != BAD and self.covers(kind, n)})
             for name in removed:
                 self.has[kind].pop(name, None)
+            if kind is ENDPOINT:
+                self.lose_what_warmed(received)
         else:
             self.apply(kind, received, removed)
         if kind is CLUSTER:
             self.expect(ENDPOINT, received)
-            self.warming.update(name for name, version in received.items() if version != BAD)
-            self.warming.difference_update(removed)
-        else:
-            self.warming.difference_update(received, removed)
+        self.warm(kind, before, (*received, *removed))
         self.send(answer)
 
     def apply(self, kind: ResourceType, received: dict[str, str], removed: list[str]) -> None:
@@ -274,18 +281,24 @@ class SotwClient(Client):
         kind = kind_of(response.type_url)
         self.nonce[kind] = response.nonce
         bodies = [entry.value.decode() for entry in response.resources]
-        received = dict(body.split("=") for body in bodies if "=" in body)  # an empty one only ends a wait
-        assert len(received) == sum("=" in body for body in bodies)
+        received = dict(body.split("=") for body in bodies if "=" in body)
+        told = (*received, *(body[2:] for body in bodies if "=" not in body))  # an empty one only ends a wait
+        assert len(set(told)) == len(bodies)
+        before = dict(self.has[kind])
         if BAD in received.values():
             good = {n: v for n, v in received.items() if v != BAD and self.covers(kind, n)}
             kept = {n: v for n, v in self.has[kind].items() if n in received or not kind.full_state}
             self.has[kind] = {**kept, **good}
+            if kind is ENDPOINT:
+                self.lose_what_warmed(received)
+            self.warm(kind, before, told)
             self.request(kind, error="refused")
             return
         self.version[kind] = response.version_info if self.wildcard[kind] else ""
         self.accepted.add(kind)
         covered = {name: version for name, version in received.items() if self.covers(kind, name)}
         self.has[kind] = covered if kind.full_state else {**self.has[kind], **covered}
+        self.warm(kind, before, told)
         self.request(kind)
 
 
@@ -356,8 +369,7 @@ class Walk(RuleBasedStateMachine):
     def assert_nothing_warms(self) -> None:
         """A cluster waits for endpoints that its client asks for."""
         client = self.client
-        warming = getattr(client, "warming", set())
-        assert not [name for name in warming if client.covers(ENDPOINT, name) and client.covers(CLUSTER, name)]
+        assert not [name for name in client.warming if client.covers(ENDPOINT, name) and client.covers(CLUSTER, name)]
 
     def assert_right(self, kind: ResourceType, name: str) -> None:
         wanted = self.cache.get(kind.type_url, name)

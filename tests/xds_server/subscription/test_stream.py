@@ -140,6 +140,31 @@ def test_a_cluster_that_waits_is_answered_though_its_endpoints_went_back_to_what
     assert [entry.name for entry in endpoints.resources] == ["a"]
 
 
+def test_endpoints_that_a_cluster_falls_back_to_are_sent_again_when_they_were_refused_with_others(
+    delta: Any, resource: Any
+) -> None:
+    subscribe_all(delta, resource, "a", "b")
+    delta.put(resource(ENDPOINT, "a", 7))
+    (refused,) = delta.read()
+    delta.put(resource(ENDPOINT, "b", 7))
+    (both,) = delta.nack(ENDPOINT, refused, "a: no")
+    assert [entry.name for entry in both.resources] == ["b", "a"]
+    (fallback,) = delta.nack(ENDPOINT, both, "b: no")
+    versions = {entry.name: entry.version for entry in fallback.resources}
+    assert versions == {name: resource(ENDPOINT, name).version for name in "ab"}
+    assert delta.ack(ENDPOINT, fallback) == []
+    assert {status.state for status in delta.status(ENDPOINT).values()} == {SyncState.REJECTED}
+
+
+def test_a_client_that_refuses_everything_is_not_asked_for_ever(delta: Any, resource: Any) -> None:
+    subscribe_all(delta, resource, "a", "b")
+    delta.put(resource(ENDPOINT, "a", 7), resource(ENDPOINT, "b", 7), resource(CLUSTER, "a", 1, eds=True))
+    responses = delta.read()
+    for _ in range(10):
+        responses = [again for each in responses for again in delta.nack(resource_type(each.type_url), each, "no")]
+    assert responses == []
+
+
 def test_a_cluster_that_waits_gets_refused_endpoints_again_when_it_never_had_better_ones(
     delta: Any, resource: Any
 ) -> None:
