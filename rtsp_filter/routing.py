@@ -13,6 +13,8 @@ from enum import Enum
 from typing import Any
 
 from mesh.model import BackendTransport, Endpoint
+from rtsp_filter.cluster_reading import read_assignment, read_cluster
+from rtsp_filter.reading import RouteTableError
 from rtsp_filter.route_explaining import explain
 from rtsp_filter.route_matching import (
     Cluster,
@@ -22,7 +24,7 @@ from rtsp_filter.route_matching import (
     split_query,
     upstream_path,
 )
-from rtsp_filter.route_reading import RouteTableError, read_assignment, read_cluster, read_virtual_hosts
+from rtsp_filter.route_reading import read_virtual_hosts
 
 __all__ = [
     "Decision",
