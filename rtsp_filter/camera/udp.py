@@ -6,19 +6,12 @@ Players are told apart by where they are, so a thousand sessions need no more so
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 from collections.abc import Callable
 
 from rtsp_filter.camera.session import Batch, SocketAddress, UDPTarget
 from rtsp_filter.rtsp import Pair
-
-MAX_DATAGRAM = 65536
-PAIR_ATTEMPTS = 32
-"""The system gives any free port; about every second one is even, and its neighbour is rarely taken."""
-
-SEND_BUFFER = 4 * 1024 * 1024
-"""Bytes; key frames of many sessions may be due at once. The system may grant less."""
+from rtsp_filter.udp_ports import LARGEST_DATAGRAM, open_pair
 
 ReportReceiver = Callable[[bytes, SocketAddress], None]
 
@@ -29,7 +22,7 @@ class PortPair:
     def __init__(self, address: SocketAddress, on_report: ReportReceiver) -> None:
         """Bind. Raises OSError when no pair can be had. Needs a running event loop."""
         self._on_report = on_report
-        self._rtp, self._rtcp = _bind_pair(address)
+        self._rtp, self._rtcp = open_pair(address)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._rtp, self._drain_rtp)
         self._loop.add_reader(self._rtcp, self._read_reports)
@@ -65,32 +58,6 @@ class PortPair:
 
 def _receive(sock: socket.socket) -> tuple[bytes, SocketAddress] | None:
     try:
-        return sock.recvfrom(MAX_DATAGRAM)
+        return sock.recvfrom(LARGEST_DATAGRAM)
     except OSError:
         return None
-
-
-def _bind_pair(address: SocketAddress) -> tuple[socket.socket, socket.socket]:
-    for _ in range(PAIR_ATTEMPTS):
-        first = _bind(address, 0)
-        port = first.getsockname()[1]
-        try:
-            second = _bind(address, port ^ 1)
-        except OSError:
-            first.close()
-            continue
-        return (second, first) if port & 1 else (first, second)
-    raise OSError(errno.EADDRINUSE, f"no pair of UDP ports is free on {address[0]}")
-
-
-def _bind(address: SocketAddress, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        sock.bind((address[0], port, *address[2:]))
-    except OSError:
-        sock.close()
-        raise
-    return sock

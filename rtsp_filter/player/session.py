@@ -6,7 +6,6 @@ import asyncio
 import ipaddress
 import os
 import secrets
-import socket
 import time
 from collections.abc import Callable
 
@@ -15,8 +14,9 @@ from rtsp_filter.player.errors import PlayError
 from rtsp_filter.player.events import ConnectionNeeded, Ended, PlayingBegan, PortsNeeded, ReportsMade
 from rtsp_filter.player.negotiation import PlayerTrack, parse_url
 from rtsp_filter.player.report import PlayReport, PlayTransport
-from rtsp_filter.player.sockets import Address, PortPair
+from rtsp_filter.player.sockets import PortPair
 from rtsp_filter.rtsp import RTSPURL
+from rtsp_filter.udp_ports import Address
 
 CONNECT_LIMIT = 10.0
 """Seconds for name resolution and connecting; as long as a response may take."""
@@ -161,10 +161,11 @@ class _Session:
         self._advance()
 
     def _open_ports(self, pairs: int) -> None:
-        local, family = self._local_address()
+        assert self._wire is not None
+        local: Address = self._wire.get_extra_info("sockname")
         try:
             for _ in range(pairs):
-                self._ports.append(PortPair(family, local))
+                self._ports.append(PortPair(local))
         except OSError as error:
             self._core.connection_lost(f"cannot open UDP ports: {_reason(error)}", time.monotonic())
             return
@@ -218,11 +219,6 @@ class _Session:
         self._timer = self._timer_at = None
         self._core.handle_timer(time.monotonic())
         self._advance()
-
-    def _local_address(self) -> tuple[Address, socket.AddressFamily]:
-        assert self._wire is not None
-        local: Address = self._wire.get_extra_info("sockname")
-        return local, socket.AF_INET6 if len(local) > 2 else socket.AF_INET
 
     def _drop_connection(self) -> None:
         if self._connection is not None and self._wire is not None:

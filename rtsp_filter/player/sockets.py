@@ -5,32 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any
 
 from rtsp_filter.rtsp import Pair
-
-RECEIVE_BUFFER = 4 << 20
-"""Bytes asked of the kernel, which may grant fewer: a key frame at camera speed is a burst of hundreds of packets."""
-
-ATTEMPTS = 100
-"""Free even ports with a free neighbour are found in two or three; a hundred means that there are none."""
-
-DATAGRAMS_PER_TURN = 64
-"""Read in one go, so that a burst costs one turn of the event loop, and no socket starves the others."""
-
-LARGEST_DATAGRAM = 65_536
+from rtsp_filter.udp_ports import DATAGRAMS_PER_TURN, LARGEST_DATAGRAM, Address, open_pair
 
 Receive = Callable[[bytes, float], None]
-Address = tuple[Any, ...]
-"""What the socket module calls an address: host, port, and for IPv6 flow and scope."""
 
 
 class PortPair:
     """Two bound sockets of one track. Call `close` when done."""
 
-    def __init__(self, family: socket.AddressFamily, local: Address) -> None:
+    def __init__(self, local: Address) -> None:
         """Raises OSError when no pair is free at `local`, whose port is ignored."""
-        self._rtp, self._rtcp = _open_pair(family, local)
+        self._rtp, self._rtcp = open_pair(local)
         self.ports = Pair(self._rtp.getsockname()[1], self._rtcp.getsockname()[1])
         self._peer: Address | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -78,28 +65,3 @@ class PortPair:
             return
         self._peer = self._peer or sender
         receive(datagram, clock())
-
-
-def _open_pair(family: socket.AddressFamily, local: Address) -> tuple[socket.socket, socket.socket]:
-    for _ in range(ATTEMPTS):
-        first = _bind(family, local, 0)
-        port = first.getsockname()[1]
-        try:
-            second = _bind(family, local, port ^ 1)
-        except OSError:
-            first.close()
-            continue
-        return (second, first) if port % 2 else (first, second)
-    raise OSError(f"no free pair of UDP ports at {local[0]}")
-
-
-def _bind(family: socket.AddressFamily, local: Address, port: int) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        sock.bind((local[0], port, *local[2:]))
-    except OSError:
-        sock.close()
-        raise
-    return sock

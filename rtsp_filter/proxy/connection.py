@@ -39,6 +39,7 @@ from rtsp_filter.rtsp import (
     RTSPParseError,
     StatusCode,
     URLError,
+    encode_frame,
     respond,
     response_for,
 )
@@ -71,6 +72,7 @@ class ClientConnection(asyncio.Protocol):
         self.address = ""
         self.local_address = ""
         self.sessions: set[Session] = set()
+        self.frames_dropped = 0
         self._proxy = proxy
         self._loop = asyncio.get_running_loop()
         self._parser = Parser()
@@ -122,7 +124,8 @@ class ClientConnection(asyncio.Protocol):
         self._stalled = self._loop.call_later(STALLED_TIMEOUT, self._abort)
         self._hold(_Hold.WRITING)
         for session in self._interleaved():
-            session.upstream.pause()
+            if session.passes_through:
+                session.upstream.pause()
 
     def resume_writing(self) -> None:
         if self._stalled is not None:
@@ -150,6 +153,15 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is not None and not self._closing:
             for data in self._outbox.media(chunk):
                 self._transport.write(data)
+
+    def write_frame(self, channel: int, payload: bytes) -> None:
+        """Send one frame; one that the client does not take in time is dropped whole, and counted."""
+        if self._transport is None or self._closing:
+            return
+        if self._transport.get_write_buffer_size() >= WRITE_BUFFER_BYTES:
+            self.frames_dropped += 1
+        else:
+            self._transport.write(encode_frame(channel, payload))
 
     def translate_channels(self, table: bytes | None) -> None:
         """Number the channels of this client's frames as its camera does."""
@@ -242,7 +254,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _media_from_client(self, chunk: InterleavedChunk) -> None:
         for session in self._interleaved():
-            session.upstream.send_media(chunk)
+            session.media_from_client(chunk)
 
     def _interleaved(self) -> list[Session]:
         return [session for session in self.sessions if session.lower is LowerTransport.TCP]

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from mesh.model import BackendTransport
 from rtsp_filter.proxy import transport
 from rtsp_filter.proxy.forwarding import client_response, request_headers
 from rtsp_filter.proxy.limits import MAX_DESCRIBED, MAX_SESSIONS_PER_CONNECTION
@@ -28,18 +27,12 @@ from rtsp_filter.rtsp import (
     SessionHeader,
     StateError,
     StatusCode,
-    TransportError,
     TransportSpec,
     URLError,
     parse_transports,
     respond,
 )
 
-_LOWER_TRANSPORTS = {
-    BackendTransport.AUTO: frozenset(LowerTransport),
-    BackendTransport.UDP: frozenset({LowerTransport.UDP}),
-    BackendTransport.TCP: frozenset({LowerTransport.TCP}),
-}
 _NO_ROUTE_STATUS = {
     NoRouteKind.NOT_FOUND: StatusCode.NOT_FOUND,
     NoRouteKind.NO_ENDPOINT: StatusCode.SERVICE_UNAVAILABLE,
@@ -156,7 +149,7 @@ class RequestHandler:
                 status=StatusCode.NOT_ENOUGH_BANDWIDTH,
             )
         described = await self._described_for(url)
-        spec = transport.choose(offered, self._client.address, self._possible(described))
+        spec = transport.choose(offered, self._client.address, self._possible())
         if spec.lower is LowerTransport.TCP and self._client.has_interleaved_session():
             raise RTSPError(
                 "this connection already carries a session's media; use another", status=StatusCode.FORBIDDEN
@@ -174,23 +167,12 @@ class RequestHandler:
             await asyncio.shield(self._proxy.session_over(session, reason, close_client=False))
         return response
 
-    def _possible(self, described: Described) -> frozenset[LowerTransport]:
-        """How media may come: as the backend allows, and over UDP only where it could arrive.
-
-        Raises TransportError where nothing is left.
-        """
-        allowed = _LOWER_TRANSPORTS[described.decision.upstream.transport]
+    def _possible(self) -> frozenset[LowerTransport]:
+        """How media may reach this client: over UDP only where it could arrive."""
         addresses = self._proxy.relays.media_addresses
-        if LowerTransport.UDP not in allowed or not addresses:
-            return allowed
-        try:
-            transport.media_address(addresses, described.upstream.peer_address, "the camera")
-            transport.media_address(addresses, self._client.address, "the client")
-        except TransportError:
-            if allowed == {LowerTransport.UDP}:
-                raise
-            return allowed - {LowerTransport.UDP}
-        return allowed
+        if addresses and not transport.reaches(addresses, self._client.address):
+            return frozenset({LowerTransport.TCP})
+        return frozenset(LowerTransport)
 
     async def _play(self, request: Request) -> Response:
         return await self._session(request).forward(request)

@@ -10,26 +10,27 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 
+from mesh.model import BackendTransport
 from mesh.wire import relay_pb2
 from rtsp_filter.proxy import transport
 from rtsp_filter.proxy.forwarding import client_response, request_headers
 from rtsp_filter.proxy.limits import TEARDOWN_TIMEOUT
 from rtsp_filter.proxy.presentation import Presentation
 from rtsp_filter.proxy.upstream import Upstream, UpstreamError
-from rtsp_filter.relays import Receiver, Relay, RelayClient, RelayError, RelayFailure
+from rtsp_filter.proxy.ways import Legs, Way, make_way
+from rtsp_filter.relays import RelayClient
 from rtsp_filter.routing import Decision, NoRoute
 from rtsp_filter.rtsp import (
     RTSPURL,
+    FrameAssembler,
     InterleavedChunk,
     LowerTransport,
     Method,
-    Pair,
     Request,
     Response,
     RTSPError,
@@ -42,19 +43,11 @@ from rtsp_filter.rtsp import (
     respond,
 )
 
-# A relay that cannot be had, in RTSP's terms (RFC 2326 section 11.3).
-_RELAY_STATUS = {
-    RelayFailure.NO_FREE_SLOT: StatusCode.NOT_ENOUGH_BANDWIDTH,
-    RelayFailure.MEDIA_PROXY_UNAVAILABLE: StatusCode.SERVICE_UNAVAILABLE,
-    RelayFailure.CONTROL_PLANE_UNAVAILABLE: StatusCode.SERVICE_UNAVAILABLE,
-    RelayFailure.REFUSED: StatusCode.SERVICE_UNAVAILABLE,
-}
+_BACKEND_TRANSPORTS = {BackendTransport.UDP: LowerTransport.UDP, BackendTransport.TCP: LowerTransport.TCP}
 # Answers to TEARDOWN that mean that the camera sends no more.
 _STOPPED = (StatusCode.OK, StatusCode.SESSION_NOT_FOUND)
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 
 class Client(Protocol):
@@ -66,6 +59,9 @@ class Client(Protocol):
 
     def write_media(self, chunk: InterleavedChunk) -> None:
         """Pass interleaved frames on."""
+
+    def write_frame(self, channel: int, payload: bytes) -> None:
+        """Send one interleaved frame, or drop it whole where too much waits already."""
 
     def translate_channels(self, table: bytes | None) -> None:
         """Number the channels of the client's frames as its camera does."""
@@ -116,16 +112,6 @@ class Described:
     session: Session | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
-    """One track that is set up; `relay_id` in UDP, `channels` (camera's, client's) in TCP."""
-
-    media: str
-    upstream_url: str
-    relay_id: str | None = None
-    channels: tuple[Pair, Pair] | None = None
-
-
 class Session:
     """A client's session, from its first SETUP on."""
 
@@ -139,17 +125,20 @@ class Session:
         """Connections that speak for the session; over TCP, the one that its media runs on."""
         self.client_address = client.address
         self.lower = lower
+        """How the client gets its media."""
+        self.upstream_lower: LowerTransport | None = None
+        """How the camera sends it, once it has granted the first track."""
         self.state = State.INIT
         self.played = False
-        self.legs: dict[str, Leg] = {}
+        self.ways: dict[str, Way] = {}
         self.ended = False
+        self._client_frames = FrameAssembler()
+        self._camera_frames = FrameAssembler()
         self._relays: set[str] = set()
         self._started = time.time()
         self.upstream.keepalive_url = self.presentation.upstream_aggregate
         self.upstream.on_closed = self._camera_gone
-        if lower is LowerTransport.TCP:
-            self.upstream.on_media = client.write_media
-            self.upstream.on_takes = client.camera_takes
+        self._media_client = client
         self.join(client)
 
     def join(self, client: Client) -> None:
@@ -168,15 +157,12 @@ class Session:
         """Set up one track. Raises RTSPError; once the camera may have the track, the whole session ends with that."""
         self._check_alive()
         after = next_state(self.state, Method.SETUP)
-        if upstream_url in self.legs:
+        if upstream_url in self.ways:
             raise RTSPError(
                 "this track is set up already; transports are not changed in mid-session",
                 status=StatusCode.METHOD_NOT_VALID_IN_THIS_STATE,
             )
-        if spec.lower is LowerTransport.UDP:
-            response = await self._setup_udp(request, spec, upstream_url, media)
-        else:
-            response = await self._setup_tcp(request, spec, upstream_url, media)
+        response = await self._set_up(request, spec, upstream_url, media)
         self._check_alive()
         if response.status == StatusCode.OK:
             self.state = after
@@ -228,6 +214,8 @@ class Session:
             stopped = await self._stop_camera()
         finally:
             self.upstream.close()
+            for way in self.ways.values():
+                way.close()
             if self._relays:
                 self.host.relays.close(self._relays, sender_stopped=stopped)
             self.host.relays.end_session(self.id, reason)
@@ -247,65 +235,132 @@ class Session:
             return answer.status in _STOPPED
         return False
 
-    async def _setup_udp(self, request: Request, spec: TransportSpec, upstream_url: str, media: str) -> Response:
-        """The camera is asked while the media proxy still learns of the relay: the answer waits for both."""
-        assert spec.client_port is not None
-        receiver = Receiver(address=self.client_address, rtp_port=spec.client_port.rtp, rtcp_port=spec.client_port.rtcp)
-        relay = self.host.relays.open(self.id, media, receiver)
-        self._relays.add(relay.relay_id)
-        try:
-            allocation = await _opened(relay.allocated)
-            wanted = transport.upstream_udp(spec, allocation, self.upstream.local_address, self.upstream.peer_address)
-            transport.answer_udp(spec, None, allocation, self.client_address)
-        except BaseException:
-            self._drop_relay(relay)  # the camera was not asked
-            raise
-        try:
-            response = await self._ask_setup(request, wanted, upstream_url)
-            if response.status != StatusCode.OK:
-                self._drop_relay(relay)
-                return client_response(request, response, self.presentation, [])
-            granted = _granted(response, LowerTransport.UDP)
-            await _opened(relay.ready)
-        except BaseException:
-            self.host.session_over(self, "a track could not be set up", close_client=False)
-            raise
-        self.legs[upstream_url] = Leg(media=media, upstream_url=upstream_url, relay_id=relay.relay_id)
-        log.debug("relay open", session=self.id, media=media, slot=allocation.slot, camera=granted and granted.encode())
-        answer = transport.answer_udp(spec, granted, allocation, self.client_address)
-        return client_response(request, response, self.presentation, [("Transport", answer.encode()), self.header])
+    async def _set_up(self, request: Request, spec: TransportSpec, upstream_url: str, media: str) -> Response:
+        """Ask the camera for a track, by one transport after the other; the client's own stays as it is."""
+        lowers = self._upstream_lowers()
+        for place, lower in enumerate(lowers):
+            way = make_way(self._legs(), spec, lower, media)
+            wanted = await self._prepared(way)
+            try:
+                response = await self._ask_setup(request, wanted, upstream_url)
+                if response.status != StatusCode.OK:
+                    self._drop(way)
+                    if response.status == StatusCode.UNSUPPORTED_TRANSPORT and place + 1 < len(lowers):
+                        log.info("the camera refused the transport", **self._identity(), refused=lower.value)
+                        continue
+                    return client_response(request, response, self.presentation, [])
+                way = await self._as_granted(way, response, spec, lower, media)
+                answer = await way.finish()
+                self._check_alive()
+            except BaseException:
+                way.close()
+                self.host.session_over(self, "a track could not be set up", close_client=False)
+                raise
+            self._use(upstream_url, way)
+            return client_response(request, response, self.presentation, [("Transport", answer.encode()), self.header])
+        raise AssertionError("there is always a transport to try")
 
-    async def _setup_tcp(self, request: Request, spec: TransportSpec, upstream_url: str, media: str) -> Response:
-        pair = transport.channels(spec, self._client_channels())
-        response = await self._ask_setup(request, transport.upstream_tcp(spec, pair), upstream_url)
-        if response.status != StatusCode.OK:
-            return client_response(request, response, self.presentation, [])
+    async def _prepared(self, way: Way) -> TransportSpec:
+        """What to ask of the camera for a way."""
         try:
-            granted = _granted(response, LowerTransport.TCP)
-        except UpstreamError:
-            self.host.session_over(self, "a track could not be set up", close_client=False)
+            wanted = await way.prepare()
+            self._check_alive()
+        except BaseException:
+            self._drop(way)  # the camera was not asked
             raise
-        theirs = granted.interleaved if granted is not None and granted.interleaved is not None else pair
-        self.legs[upstream_url] = Leg(media=media, upstream_url=upstream_url, channels=(theirs, pair))
-        pairs = [leg.channels for leg in self.legs.values() if leg.channels is not None]
-        self.upstream.core.translate_channels(transport.channel_table(pairs))
-        for client in self.clients:
-            client.translate_channels(transport.channel_table((ours, camera) for camera, ours in pairs))
-        answer = transport.answer_tcp(spec, granted, pair)
-        return client_response(request, response, self.presentation, [("Transport", answer.encode()), self.header])
+        return wanted
+
+    async def _as_granted(
+        self, way: Way, response: Response, spec: TransportSpec, asked: LowerTransport, media: str
+    ) -> Way:
+        """The way that fits what the camera granted: TCP where UDP was asked for is taken as it is."""
+        specs = parse_transports(response.headers.get("Transport") or "")
+        granted = specs[0] if specs else None
+        if granted is not None and granted.lower is not asked:
+            if LowerTransport.TCP not in self._upstream_lowers() or granted.interleaved is None:
+                raise UpstreamError(f"the camera granted {granted.lower.value} where {asked.value} was asked for")
+            self._drop(way)
+            way = make_way(self._legs(), spec, granted.lower, media)
+            await self._prepared(way)
+        way.granted(granted)
+        return way
+
+    def _use(self, upstream_url: str, way: Way) -> None:
+        """A track is set up: its media goes this way."""
+        self.ways[upstream_url] = way
+        self.upstream_lower = LowerTransport.UDP if way.camera_channels is None else LowerTransport.TCP
+        if self.passes_through:
+            self.upstream.on_media = self._media_client.write_media
+            self.upstream.on_takes = self._media_client.camera_takes
+            pairs = [
+                (each.camera_channels, each.client_channels)
+                for each in self.ways.values()
+                if each.camera_channels is not None and each.client_channels is not None
+            ]
+            self.upstream.core.translate_channels(transport.channel_table(pairs))
+            self._media_client.translate_channels(transport.channel_table((ours, camera) for camera, ours in pairs))
+        elif self.upstream_lower is LowerTransport.TCP:
+            self.upstream.on_media = self._media_from_camera
+        log.debug("track set up", session=self.id, media=way.media, camera=self.upstream_lower.value)
+
+    @property
+    def passes_through(self) -> bool:
+        """Whether both legs are TCP, so that frames pass without a look inside."""
+        return self.lower is LowerTransport.TCP and self.upstream_lower is LowerTransport.TCP
+
+    def media_from_client(self, chunk: InterleavedChunk) -> None:
+        """What the client sent on the connection that carries its media."""
+        if self.passes_through:
+            self.upstream.send_media(chunk)
+            return
+        for channel, payload in self._client_frames.receive_chunk(chunk):
+            for way in self.ways.values():
+                if way.client_channels is not None and channel in way.client_channels:
+                    way.from_client(way.client_channels.index(channel), payload)
+
+    def _media_from_camera(self, chunk: InterleavedChunk) -> None:
+        for channel, payload in self._camera_frames.receive_chunk(chunk):
+            for way in self.ways.values():
+                if way.camera_channels is not None and channel in way.camera_channels:
+                    way.from_camera(way.camera_channels.index(channel), payload)
+
+    def _upstream_lowers(self) -> list[LowerTransport]:
+        """How the camera may send, the best first: as the backend says; as the client gets it, if nothing is said."""
+        if self.upstream_lower is not None:
+            return [self.upstream_lower]
+        if self.decision.upstream.transport is not BackendTransport.AUTO:
+            return [_BACKEND_TRANSPORTS[self.decision.upstream.transport]]
+        other = LowerTransport.UDP if self.lower is LowerTransport.TCP else LowerTransport.TCP
+        addresses = self.host.relays.media_addresses
+        lowers = [self.lower, other]
+        if addresses and not transport.reaches(addresses, self.upstream.peer_address):
+            lowers.remove(LowerTransport.UDP)
+        return lowers
+
+    def _legs(self) -> Legs:
+        ways = self.ways.values()
+        return Legs(
+            session_id=self.id,
+            client_address=self.client_address,
+            client=self._media_client,
+            upstream=self.upstream,
+            relays=self.host.relays,
+            hold=self._relays.add,
+            client_channels=tuple(way.client_channels for way in ways if way.client_channels is not None),
+            camera_channels=tuple(way.camera_channels for way in ways if way.camera_channels is not None),
+        )
 
     async def _ask_setup(self, request: Request, wanted: TransportSpec, upstream_url: str) -> Response:
         return await self.upstream.request(
             Method.SETUP, upstream_url, headers=[*request_headers(request), ("Transport", wanted.encode())]
         )
 
-    def _client_channels(self) -> Iterable[Pair]:
-        return (leg.channels[1] for leg in self.legs.values() if leg.channels is not None)
-
-    def _drop_relay(self, relay: Relay) -> None:
-        """The camera does not have this track, so no sender sends to it."""
-        self._relays.discard(relay.relay_id)
-        self.host.relays.close([relay.relay_id], sender_stopped=True)
+    def _drop(self, way: Way) -> None:
+        """The camera does not have this track, so no sender sends to its relay."""
+        way.close()
+        if way.relay_id is not None:
+            self._relays.discard(way.relay_id)
+            self.host.relays.close([way.relay_id], sender_stopped=True)
 
     def _camera_gone(self, reason: str) -> None:
         self.host.session_over(self, reason)
@@ -333,23 +388,7 @@ class Session:
                 endpoint=f"{endpoint.address}:{endpoint.port}",
                 transport=relay_pb2.TCP if self.lower is LowerTransport.TCP else relay_pb2.UDP,
                 state=relay_pb2.PLAYING if self.state is State.PLAYING else relay_pb2.READY,
-                media=[leg.media for leg in self.legs.values()],
+                media=[way.media for way in self.ways.values()],
                 started_at=self._started,
             )
         )
-
-
-async def _opened(future: asyncio.Future[T]) -> T:
-    """A relay's next step. Raises RTSPError in place of RelayError."""
-    try:
-        return await future
-    except RelayError as error:
-        raise RTSPError(str(error), status=_RELAY_STATUS[error.reason]) from error
-
-
-def _granted(response: Response, lower: LowerTransport) -> TransportSpec | None:
-    """What a camera granted; some say nothing. Raises UpstreamError for what was not asked for."""
-    specs = parse_transports(response.headers.get("Transport") or "")
-    if specs and specs[0].lower is not lower:
-        raise UpstreamError(f"the camera granted {specs[0].lower.value} where {lower.value} was asked for")
-    return specs[0] if specs else None

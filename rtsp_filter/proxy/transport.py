@@ -122,6 +122,15 @@ def media_address(addresses: Sequence[str], peer: str, who: str) -> str:
     )
 
 
+def reaches(addresses: Sequence[str], peer: str) -> bool:
+    """Whether UDP media can pass between a peer and the media proxy at these addresses."""
+    try:
+        media_address(addresses, peer, "")
+    except TransportError:
+        return False
+    return True
+
+
 def _answer(spec: TransportSpec, granted: TransportSpec | None) -> TransportSpec:
     ssrc = None if granted is None else granted.ssrc
     return TransportSpec(profile=spec.profile, ssrc=ssrc, mode=spec.mode)

@@ -21,6 +21,7 @@ from rtsp_filter.rtsp import (
     RTSPParseError,
     ServerRequest,
     StatusCode,
+    encode_frame,
     respond,
 )
 
@@ -105,6 +106,13 @@ class Upstream(asyncio.Protocol):
         if self._transport is not None and self.closed is None:
             for data in self._outbox.media(chunk):
                 self._transport.write(data)
+
+    def send_frame(self, channel: int, payload: bytes) -> None:
+        """Send one interleaved frame; one that the camera does not take in time is dropped whole."""
+        if self._transport is None or self.closed is not None:
+            return
+        if self._transport.get_write_buffer_size() < WRITE_BUFFER_BYTES:
+            self._transport.write(encode_frame(channel, payload))
 
     def pause(self) -> None:
         """Read no more for now; what the camera says meanwhile is not late."""
