@@ -17,7 +17,8 @@ from rtsp_filter.rtsp.control import aggregate_url, base_url, control_forms, is_
 
 # Attributes that tell of the camera's addresses and mean nothing on this side of the mesh.
 _ADDRESS_ATTRIBUTES = ("source-filter", "rtcp", "candidate")
-_ANY_URL = re.compile(r"rtsps?://[^\s;,\"']+", re.IGNORECASE)
+# A password may contain what ends a URL elsewhere.
+_ANY_URL = re.compile(r"rtsps?://(?:[^/?\s\"']*@)?[^\s;,\"']+", re.IGNORECASE)
 # Every request compares the same few URLs of its stream; at 8 KiB each, as long as a head may be, the worst is 8 MiB.
 _KNOWN_KEYS = 1024
 

@@ -21,6 +21,7 @@ _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rf"({_TOKEN}) +(\S(?:.*\S)?) +(RTSP/[0-9]+\.[0-9]+) *", re.ASCII)
 _STATUS_LINE = re.compile(r"(RTSP/[0-9]+\.[0-9]+) +([0-9]{3})(?: (.*))?")
 _HEADER_LINE = re.compile(rf"({_TOKEN})[ \t]*:[ \t]*(.*)")
+_BLANKS = " \t"
 _MAX_LENGTH_DIGITS = 10
 
 
@@ -119,9 +120,9 @@ def _parse_headers(lines: list[str], limits: Limits) -> Headers:
             raise _refuse("a control character in a header")
         if line[:1] in (" ", "\t") and items:
             name, value = items[-1]
-            items[-1] = (name, f"{value} {line.strip()}")
+            items[-1] = (name, f"{value} {line.strip(_BLANKS)}".strip(_BLANKS))
         elif parts := _HEADER_LINE.fullmatch(line):
-            items.append((parts[1], parts[2].rstrip(" \t")))
+            items.append((parts[1], parts[2].rstrip(_BLANKS)))
         else:
             raise _refuse("a header line without a name")
     return Headers.trusted(items)
