@@ -32,6 +32,7 @@ from rtsp_filter.rtsp import (
     KeepaliveDue,
     Method,
     Pair,
+    Redirects,
     Request,
     RequestTimedOut,
     Response,
@@ -43,9 +44,6 @@ from rtsp_filter.rtsp import (
     encode_frame,
     respond,
 )
-
-MAXIMUM_REDIRECTS = 5
-"""More are a loop."""
 
 REPORT_INTERVAL = 1.0
 """Seconds between receiver reports. RFC 3550 asks for 5 s on average; one a second makes round trips worth showing,
@@ -105,7 +103,7 @@ class PlayerCore:
         self._reports_at: float | None = None
         self._teardown_deadline: float | None = None
         self._error: str | None = None
-        self._redirects = 0
+        self._redirects = Redirects()
         self._presentation: Presentation | None = None
         self._tracks_set_up = 0
         self._receive_on: dict[int, Callable[[bytes, float], None]] = {}
@@ -323,10 +321,7 @@ class PlayerCore:
     def _redirected(self, response: Response) -> bool:
         if response.status not in (StatusCode.MOVED_PERMANENTLY, StatusCode.MOVED_TEMPORARILY):
             return False
-        self._redirects += 1
-        if self._redirects > MAXIMUM_REDIRECTS:
-            raise SessionFailedError(f"more than {MAXIMUM_REDIRECTS} redirects")
-        target = negotiation.redirect_target(self._url, response.headers.get("Location") or "")
+        target = negotiation.redirect_target(self._redirects, self._url, response.headers.get("Location") or "")
         self._need_connection(target)
         return True
 

@@ -15,6 +15,7 @@ from rtsp_filter.rtsp import (
     LowerTransport,
     MediaDescription,
     Pair,
+    Redirects,
     Request,
     Response,
     RTSPError,
@@ -115,17 +116,15 @@ def parse_url(text: str) -> RTSPURL:
     return url
 
 
-def redirect_target(old: RTSPURL, location: str) -> RTSPURL:
-    """Where a redirect leads. Credentials stay with the server they were given for.
-
-    Raises SessionFailedError for what is no URL.
-    """
+def redirect_target(redirects: Redirects, old: RTSPURL, location: str) -> RTSPURL:
+    """Where a redirect leads. Raises SessionFailedError for one that must not be followed."""
     try:
-        new = parse_url(location)
+        new = redirects.follow(old, location)
     except RTSPError as error:
-        raise SessionFailedError(f"redirected to {location!r}: {error}") from error
-    same_server = (old.host, old.effective_port) == (new.host, new.effective_port)
-    return replace(new, userinfo=old.userinfo) if same_server and new.userinfo is None else new
+        raise SessionFailedError(str(error)) from error
+    if new.scheme == "rtsps":
+        raise SessionFailedError(f"redirected to {location!r}: rtsps is not supported")
+    return new
 
 
 def credentials(url: RTSPURL) -> Credentials | None:

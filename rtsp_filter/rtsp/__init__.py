@@ -1,6 +1,7 @@
 """RTSP/1.0 (RFC 2326) without I/O: messages, headers, URLs, session descriptions, and the two ends of a connection."""
 
 from rtsp_filter.rtsp.auth import Authenticator, Challenge, Credentials, parse_challenges
+from rtsp_filter.rtsp.auth_server import Gate, Secret, UnauthorizedError
 from rtsp_filter.rtsp.client import (
     ClientCore,
     ClientEvent,
@@ -27,6 +28,7 @@ from rtsp_filter.rtsp.errors import (
     TransportError,
     URLError,
 )
+from rtsp_filter.rtsp.features import option_tags, unsupported
 from rtsp_filter.rtsp.frames import FrameAssembler, encode_frame
 from rtsp_filter.rtsp.head import Limits
 from rtsp_filter.rtsp.headers import Headers
@@ -38,7 +40,9 @@ from rtsp_filter.rtsp.messages import (
     respond,
     response_for,
 )
+from rtsp_filter.rtsp.nonces import NONCE_SECONDS, Nonces
 from rtsp_filter.rtsp.parser import Event, Parser
+from rtsp_filter.rtsp.redirect import MAX_REDIRECTS, RedirectError, Redirects
 from rtsp_filter.rtsp.rtp_info import RTPInfo, encode_rtp_info, parse_rtp_info, rewrite_rtp_info
 from rtsp_filter.rtsp.sdp import MediaDescription, RTPMap, SessionDescription
 from rtsp_filter.rtsp.session_header import DEFAULT_SESSION_TIMEOUT, SessionHeader
@@ -57,6 +61,8 @@ from rtsp_filter.rtsp.url import RTSPURL
 
 __all__ = [
     "DEFAULT_SESSION_TIMEOUT",
+    "MAX_REDIRECTS",
+    "NONCE_SECONDS",
     "RTSPURL",
     "STATELESS",
     "TRANSITIONS",
@@ -69,6 +75,7 @@ __all__ = [
     "Event",
     "Fault",
     "FrameAssembler",
+    "Gate",
     "Headers",
     "InterleavedChunk",
     "KeepaliveDue",
@@ -77,17 +84,21 @@ __all__ = [
     "LowerTransport",
     "MediaDescription",
     "Method",
+    "Nonces",
     "Pair",
     "Parser",
     "RTPInfo",
     "RTPMap",
     "RTSPError",
     "RTSPParseError",
+    "RedirectError",
+    "Redirects",
     "Request",
     "RequestTimedOut",
     "Response",
     "ResponseReceived",
     "SDPError",
+    "Secret",
     "ServerRequest",
     "SessionDescription",
     "SessionHeader",
@@ -97,6 +108,7 @@ __all__ = [
     "TransportError",
     "TransportSpec",
     "URLError",
+    "UnauthorizedError",
     "aggregate_url",
     "base_url",
     "control_forms",
@@ -105,6 +117,7 @@ __all__ = [
     "encode_transports",
     "is_absolute",
     "next_state",
+    "option_tags",
     "parse_challenges",
     "parse_rtp_info",
     "parse_ssrc",
@@ -114,4 +127,5 @@ __all__ = [
     "response_for",
     "rewrite_rtp_info",
     "track_url",
+    "unsupported",
 ]

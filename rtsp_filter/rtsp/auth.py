@@ -55,6 +55,12 @@ class Challenge:
 
 def parse_challenges(values: Iterable[str]) -> tuple[Challenge, ...]:
     """The challenges that we can answer, from all WWW-Authenticate headers of a response."""
+    challenges = (_challenge(scheme, parameters) for scheme, parameters in parse_parameters(values))
+    return tuple(challenge for challenge in challenges if challenge is not None)
+
+
+def parse_parameters(values: Iterable[str]) -> list[tuple[str, dict[str, str]]]:
+    """Schemes and their parameters, names in lower case, of WWW-Authenticate or Authorization (RFC 7235, 4.1, 4.2)."""
     found: list[tuple[str, dict[str, str]]] = []
     for value in values:
         for part in _PART.finditer(value):
@@ -63,8 +69,7 @@ def parse_challenges(values: Iterable[str]) -> tuple[Challenge, ...]:
             if part["name"] and found:
                 text = part["plain"] if part["quoted"] is None else re.sub(r"\\(.)", r"\1", part["quoted"])
                 found[-1][1].setdefault(part["name"].lower(), text)
-    challenges = (_challenge(scheme, parameters) for scheme, parameters in found)
-    return tuple(challenge for challenge in challenges if challenge is not None)
+    return found
 
 
 class Authenticator:
@@ -104,12 +109,15 @@ class Authenticator:
         return _digest(challenge, self._credentials, method, url, self._nonce_count)
 
 
-def digest_response(challenge: Challenge, credentials: Credentials, method: str, url: str, nonce_part: str) -> str:
-    """The hash that proves the password (RFC 7616, 3.4.1). `nonce_part` is the nonce, or with qop
-    nonce:nc:cnonce:qop."""
-    first = _hash(challenge.scheme, f"{credentials.username}:{challenge.realm}:{credentials.password}")
-    second = _hash(challenge.scheme, f"{method}:{url}")
-    return _hash(challenge.scheme, f"{first}:{nonce_part}:{second}")
+def password_hash(scheme: Scheme, username: str, realm: str, password: str) -> str:
+    """What stands for a password where it is checked (HA1 of RFC 7616, 3.4.2), in hex: good for this realm only."""
+    return _hash(scheme, f"{username}:{realm}:{password}")
+
+
+def digest_response(scheme: Scheme, secret: str, method: str, url: str, nonce_part: str) -> str:
+    """The hash that proves the password (RFC 7616, 3.4.1). `secret` is its `password_hash`; `nonce_part` is the nonce,
+    or with qop nonce:nc:cnonce:qop."""
+    return _hash(scheme, f"{secret}:{nonce_part}:{_hash(scheme, f'{method}:{url}')}")
 
 
 def _digest(challenge: Challenge, credentials: Credentials, method: str, url: str, count: int) -> str:
@@ -121,13 +129,16 @@ def _digest(challenge: Challenge, credentials: Credentials, method: str, url: st
         nonce_part = f"{challenge.nonce}:{count:08x}:{cnonce}:auth"
         plain = {"qop": "auth", "nc": f"{count:08x}"}
         parameters["cnonce"] = cnonce
-    parameters["response"] = digest_response(challenge, credentials, method, url, nonce_part)
+    secret = password_hash(challenge.scheme, credentials.username, challenge.realm, credentials.password)
+    parameters["response"] = digest_response(challenge.scheme, secret, method, url, nonce_part)
     if challenge.opaque is not None:
         parameters["opaque"] = challenge.opaque
     if challenge.algorithm is not None:
         plain["algorithm"] = _ALGORITHMS[challenge.scheme]
-    quoted = [f'{name}="{_escape(value)}"' for name, value in parameters.items()]
-    return "Digest " + ", ".join(quoted + [f"{name}={value}" for name, value in plain.items()])
+    return "Digest " + ", ".join(
+        [quoted(name, value) for name, value in parameters.items()]
+        + [f"{name}={value}" for name, value in plain.items()]
+    )
 
 
 def _challenge(scheme: str, parameters: dict[str, str]) -> Challenge | None:
@@ -156,5 +167,7 @@ def _hash(scheme: Scheme, text: str) -> str:
     return hashlib.new(algorithm, text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
 
 
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+def quoted(name: str, value: str) -> str:
+    """A parameter with a quoted value."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{name}="{escaped}"'

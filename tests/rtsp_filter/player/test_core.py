@@ -7,11 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rtsp_filter.player import PlayTransport
-from rtsp_filter.player.core import MAXIMUM_REDIRECTS, SILENCE_LIMIT, TRACK_SILENCE_LIMIT, Phase, PlayerCore
+from rtsp_filter.player.core import SILENCE_LIMIT, TRACK_SILENCE_LIMIT, Phase, PlayerCore
 from rtsp_filter.player.events import ConnectionNeeded, Ended, PlayerEvent, PortsNeeded, ReportsMade
 from rtsp_filter.player.negotiation import MAXIMUM_EXPLANATION
 from rtsp_filter.rtp import ReceiverReport, build_header, parse_compound
-from rtsp_filter.rtsp import RTSPURL, Pair, Request, encode_frame
+from rtsp_filter.rtsp import MAX_REDIRECTS, RTSPURL, Pair, Request, encode_frame
 
 Server = Any
 """`ServerCore` of conftest.py."""
@@ -176,7 +176,7 @@ def test_a_redirect_loop_ends(server: Server) -> None:
     core = new_core()
     exchange(core, server)
     assert core.report(0.0).error == "more than 5 redirects"
-    assert server.methods.count("DESCRIBE") == MAXIMUM_REDIRECTS + 1
+    assert server.methods.count("DESCRIBE") == MAX_REDIRECTS + 1
 
 
 @pytest.mark.parametrize("location", ["", "http://other/", "rtsps://other/live"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -126,6 +127,22 @@ def test_after_an_error_the_parser_refuses_everything() -> None:
     with pytest.raises(RTSPParseError):
         parser.next_event()
     assert again.value is first.value
+
+
+def test_a_body_over_the_limit_is_refused_before_any_of_it_is_kept() -> None:
+    parser = Parser()
+    piece = b"x" * 1_000_000
+    parser.receive_data(request("Content-Length: 1000000000"))
+    with pytest.raises(RTSPParseError):
+        parser.next_event()
+    tracemalloc.start()
+    try:
+        for _ in range(50):
+            with pytest.raises(RTSPParseError):
+                parser.receive_data(piece)
+        assert tracemalloc.get_traced_memory()[0] < len(piece) / 10
+    finally:
+        tracemalloc.stop()
 
 
 def test_spelling_and_order_of_headers_and_bytes_that_are_no_text_pass_through() -> None:
