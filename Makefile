@@ -1,6 +1,6 @@
 # What a person runs here. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo test walk lint proto bench clean
+.PHONY: help demo test walk fuzz lint proto bench clean
 
 VENV := .venv
 export PYTHONUNBUFFERED := 1
@@ -22,6 +22,10 @@ walk: ## lead real Envoys through random changes, 60 s in each of four variants;
 	@sh scripts/envoy.sh
 	@MSM_WALK_SEED=$(or $(SEED),$$(date +%s)) MSM_WALK_SECONDS=$(or $(SECONDS),60) \
 		$(VENV)/bin/pytest tests/integration/test_xds_walk.py -rP
+
+fuzz: ## make up bytes for all that reads strangers', 60 s for each reader; SECONDS=240 takes longer, TARGET=parser one
+	@sh scripts/venv.sh requirements-dev.txt
+	@$(VENV)/bin/python -m tests.rtsp_filter.fuzz --seconds $(or $(SECONDS),60) $(TARGET)
 
 lint: ## formatting, style, types and the direction of imports
 	@sh scripts/venv.sh requirements-dev.txt

@@ -86,7 +86,7 @@ class Presentation:
             known = _key(track.upstream_url)
             if wanted == known or known.endswith(f"/{wanted.lstrip('/')}"):
                 return resolve(self.client_base, track.control)
-        return self.client_base if is_absolute(upstream_url) else upstream_url
+        return self.client_base if _names_a_server(upstream_url) else upstream_url
 
     @property
     def host(self) -> str:
@@ -128,7 +128,7 @@ def describe(
         shown[None] = "*"
     for index, media in enumerate(description.media):
         control = media.control
-        if control is not None and is_absolute(control):
+        if control is not None and _names_a_server(control):
             shown[index] = f"msm-track={index}"
         upstream = track_url(base, aggregate, control)
         tracks.append(Track(media=media.media, control=shown.get(index, control) or "*", upstream_url=upstream))
@@ -149,6 +149,11 @@ def _neutral(description: SessionDescription, presentation: Presentation, local_
     description = description.with_connection("::" if ":" in local_address else "0.0.0.0")
     description = description.with_origin_address(local_address).without_attributes(*_ADDRESS_ATTRIBUTES)
     return SessionDescription(raw_lines=tuple(presentation.hide(line) for line in description.raw_lines))
+
+
+def _names_a_server(reference: str) -> bool:
+    """Whether there is an RTSP URL anywhere in a reference, be it a relative one."""
+    return _ANY_URL.search(reference) is not None or is_absolute(reference)
 
 
 def with_slash(url: str) -> str:
