@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import FastAPI, Path, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from prometheus_client.exposition import choose_encoder
+from pydantic import Field
 
 from api import gateways, models, problems, views
 from api.docs_page import CONTENT_SECURITY_POLICY, docs_page
@@ -21,9 +22,9 @@ from api.hosts import HostCheck
 from api.metrics import registry_of
 from api.models import InvalidParameter, Listing, Problem
 from api.problems import ProblemError
-from mesh.model import ObjectName
+from mesh.model import ObjectName, RoutedMethod
 from rtsp_filter.routing import RouteTableError
-from rtsp_filter.rtsp import URLError
+from rtsp_filter.rtsp import Headers, URLError
 from xds_server.control_plane import ControlPlane
 
 Thing = TypeVar("Thing")
@@ -45,6 +46,13 @@ TypeFilter = Annotated[
     str | None, Query(alias="type", description="Only this type, by its short name, such as lds, or its type URL.")
 ]
 UrlText = Annotated[str, Query(description="An RTSP URL as a player would open it.", examples=["rtsp://host/lobby"])]
+
+MethodName = Annotated[RoutedMethod, Query(description="The method that the session begins with.")]
+# A line end would be another header.
+HeaderLine = Annotated[str, Field(pattern=r"^[^:\s]+:[^\r\n\x00]*$")]
+HeaderLines = Annotated[
+    tuple[HeaderLine, ...], Query(description='Headers of the request, each as "Name: value".', examples=[["X: y"]])
+]
 
 
 def create_app(plane: ControlPlane) -> FastAPI:
@@ -164,18 +172,25 @@ def _add_discovery(app: FastAPI, plane: ControlPlane) -> None:
         )
 
 
+def _header(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    return name, value.strip()
+
+
 def _add_explain(app: FastAPI, plane: ControlPlane) -> None:
     explainer = Explainer(plane)
 
     @app.get("/v1/explain", tags=["mesh"])
-    async def explain(url: UrlText) -> models.Explanation:
+    async def explain(
+        url: UrlText, method: MethodName = RoutedMethod.DESCRIBE, header: HeaderLines = ()
+    ) -> models.Explanation:
         """Where an RTSP URL leads to, and why, or why nowhere.
 
         Read from the very resources that RTSP proxies get. The answer is the same each time: where a proxy leaves the
         choice to chance, all candidates are listed with their shares.
         """
         try:
-            return explainer.explain(url)
+            return explainer.explain(url, method, Headers(map(_header, header)))
         except URLError as error:
             wrong = InvalidParameter(parameter="query.url", message=str(error))
             raise ProblemError(problems.INVALID_REQUEST, f"url: {error}", errors=[wrong]) from None

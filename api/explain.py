@@ -15,10 +15,10 @@ from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.route.v3 import route_pb2
 
 from api import models, views
-from mesh.model import Endpoint
-from rtsp_filter.route_matching import RouteEntry, split_query, upstream_path
-from rtsp_filter.routing import Decision, NoRoute, NoRouteKind, RouteTable
-from rtsp_filter.rtsp import RTSPURL
+from mesh.model import Endpoint, RoutedMethod
+from rtsp_filter.route_matching import RouteEntry, upstream_path
+from rtsp_filter.routing import Decision, NoRoute, NoRouteKind, RouteRequest, RouteTable
+from rtsp_filter.rtsp import RTSPURL, Headers
 from xds_server.cache import ResourceCache
 from xds_server.compile.routes import ROUTE_CONFIGURATION
 from xds_server.control_plane import ControlPlane
@@ -39,15 +39,20 @@ class Explainer:
         self._revision = -1
         self._table = RouteTable()
 
-    def explain(self, text: str) -> models.Explanation:
-        """Raises URLError for what is no RTSP URL, RouteTableError if the proxies' own configuration is unusable."""
+    def explain(
+        self, text: str, method: RoutedMethod = RoutedMethod.DESCRIBE, headers: Headers | None = None
+    ) -> models.Explanation:
+        """Where a player gets to that asks for the URL `text`.
+
+        Raises URLError for what is no RTSP URL, RouteTableError if the proxies' own configuration is unusable.
+        """
         url = RTSPURL.parse(text).without_userinfo()
         table = self._current_table()
-        host = table.hosts.find(url.host)
-        path, query = split_query(url.target)
-        entry = None if host is None else host.find(path)
-        candidates = () if entry is None else tuple(_candidates(table, entry, path, query, url))
-        answer = table.decide(url.host, url.target, random=_chance_of_the_first(candidates))
+        request = RouteRequest.of(url, method.value, headers)
+        host = table.hosts.find(request.host)
+        entry = None if host is None else host.find(request)
+        candidates = () if entry is None else tuple(_candidates(table, entry, request))
+        answer = table.decide(request, random=_chance_of_the_first(candidates))
         outcome, status, message = _verdict(answer, candidates)
         route, rule = (None, None) if entry is None else views.split_route(entry.name)
         return models.Explanation(
@@ -58,8 +63,8 @@ class Explainer:
             virtual_host=None if host is None else host.name,
             route=route,
             rule=rule,
-            match=None if entry is None else str(entry.match),
-            rewritten_path=None if entry is None else entry.rewritten(path),
+            match=None if entry is None else entry.wanted,
+            rewritten_path=None if entry is None else entry.rewritten(request.plain_path),
             candidates=candidates,
             rtsp_proxies=_serving_proxies(self._plane),
             media_proxies=_media_proxies(self._plane),
@@ -88,17 +93,15 @@ def _messages(cache: ResourceCache, type_url: str, message: Any) -> list[Any]:
     return [message.FromString(resource.body) for resource in cache.resources(type_url).values()]
 
 
-def _candidates(
-    table: RouteTable, entry: RouteEntry, path: str, query: str, url: RTSPURL
-) -> Sequence[models.Candidate]:
-    rewritten = entry.rewritten(path)
+def _candidates(table: RouteTable, entry: RouteEntry, request: RouteRequest) -> Sequence[models.Candidate]:
+    rewritten = entry.rewritten(request.plain_path)
     shares = views.shares([cluster.weight for cluster in entry.clusters])
     return [
         models.Candidate(
             backend=cluster.name,
             weight=cluster.weight,
             share=share,
-            targets=_targets(table.endpoints(cluster.name), share, rewritten, query),
+            targets=_targets(table.endpoints(cluster.name), share, rewritten, request.query),
         )
         for cluster, share in zip(entry.clusters, shares, strict=True)
     ]

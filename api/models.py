@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mesh.model import BackendTransport, PathMatchType, PathRewriteType
+from mesh.model import BackendTransport, PathMatchType, PathRewriteType, RoutedMethod, TextMatchType
 from xds_server.relays.registry import RelayState
 from xds_server.subscription import SyncState, XdsProtocol
 
@@ -36,11 +36,22 @@ class Listing(ApiModel, Generic[Item]):
 # Routes and backends
 
 
-class PathMatch(ApiModel):
-    """One condition on a URL's path."""
+class NamedMatch(ApiModel):
+    """A condition on a header or a query parameter."""
+
+    name: str = Field(description="Name of the header or query parameter.")
+    type: TextMatchType = Field(description="How its value is compared.")
+    value: str = Field(description="What it is compared with: a text, or an RE2 expression for the whole value.")
+
+
+class Match(ApiModel):
+    """What a request must be like: its path, and all else that is said here."""
 
     type: PathMatchType = Field(description="How the path is compared.")
     value: str = Field(description="What it is compared with: a path, or an RE2 expression for the whole path.")
+    method: RoutedMethod | None = Field(description="The method; null: any that can begin a session.")
+    headers: tuple[NamedMatch, ...] = Field(description="Conditions on headers; all must be fulfilled.")
+    query_params: tuple[NamedMatch, ...] = Field(description="Conditions on query parameters, likewise.")
 
 
 class PathRewrite(ApiModel):
@@ -62,7 +73,7 @@ class Rule(ApiModel):
     """Requests that match any of the conditions go to one of the backends."""
 
     name: str = Field(description="Name of the rule, unique in its route.")
-    matches: tuple[PathMatch, ...] = Field(description="Conditions; one is enough.")
+    matches: tuple[Match, ...] = Field(description="Conditions; one is enough.")
     rewrite: PathRewrite | None = Field(description="Change of the path; null if it stays.")
     backends: tuple[BackendShare, ...] = Field(description="Where sessions go.")
 
@@ -294,7 +305,7 @@ class Explanation(ApiModel):
     virtual_host: str | None = Field(description="The virtual host that applies to the URL's host; null: none does.")
     route: str | None = Field(description="The route that matches, namespace/name; null: none does.")
     rule: str | None = Field(description="The rule of that route; null: none matches.")
-    match: str | None = Field(description="The rule's condition that the path fulfils; null: none does.")
+    match: str | None = Field(description="What the rule wants that the request fulfils; null: no rule matches.")
     rewritten_path: str | None = Field(description="The path after the rule's rewrite; null if nothing matches.")
     candidates: tuple[Candidate, ...] = Field(description="The rule's backends; each session falls on one by chance.")
     rtsp_proxies: tuple[ServingProxy, ...] = Field(description="Connected RTSP proxies, which route by these rules.")

@@ -226,11 +226,11 @@ def say_what_plays(plane: ControlPlane, rtsp: HostPort) -> None:
     """One line for people: the mesh works, and this is what can be played."""
     paths = sorted(
         {
-            match.value
+            match.path.value
             for route in plane.mesh.routes.values()
             for rule in route.rules
             for match in rule.matches
-            if match.type is not PathMatchType.REGULAR_EXPRESSION
+            if match.path.type is not PathMatchType.REGULAR_EXPRESSION
         }
     )
     ports = [f"{each.listener.protocol.value} {each.listener.port}" for each in plane.mesh.attachments]

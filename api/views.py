@@ -88,12 +88,26 @@ def _rule(rule: mesh_model.Rule) -> models.Rule:
     rewrite = rule.rewrite
     return models.Rule(
         name=rule.name,
-        matches=tuple(models.PathMatch(type=match.type, value=match.value) for match in rule.matches),
+        matches=tuple(map(_match, rule.matches)),
         rewrite=None if rewrite is None else models.PathRewrite(type=rewrite.type, value=rewrite.value),
         backends=tuple(
             models.BackendShare(backend=str(item.backend), weight=item.weight, share=share) for item, share in weighted
         ),
     )
+
+
+def _match(match: mesh_model.Match) -> models.Match:
+    return models.Match(
+        type=match.path.type,
+        value=match.path.value,
+        method=match.method,
+        headers=tuple(map(_condition, match.headers)),
+        query_params=tuple(map(_condition, match.query_params)),
+    )
+
+
+def _condition(match: mesh_model.NamedMatch) -> models.NamedMatch:
+    return models.NamedMatch(name=match.name, type=match.type, value=match.value)
 
 
 def _backend(backend: mesh_model.Backend) -> models.Backend:

@@ -16,6 +16,18 @@ from typing import Any, TypeVar
 from mesh.attachments import Attachment, attach
 from mesh.gateways import Gateways, MediaPolicies, TransportRoutes
 from mesh.objects import GROUP, MeshError, ObjectName, WeightedBackend
+from mesh.routes import (
+    Match,
+    NamedMatch,
+    PathMatch,
+    PathMatchType,
+    PathRewrite,
+    PathRewriteType,
+    Route,
+    RoutedMethod,
+    Rule,
+    TextMatchType,
+)
 
 __all__ = [
     "GROUP",
@@ -23,8 +35,10 @@ __all__ = [
     "BackendTransport",
     "Backends",
     "Endpoint",
+    "Match",
     "Mesh",
     "MeshError",
+    "NamedMatch",
     "ObjectName",
     "Objects",
     "PathMatch",
@@ -32,43 +46,14 @@ __all__ = [
     "PathRewrite",
     "PathRewriteType",
     "Route",
+    "RoutedMethod",
     "Routes",
     "Rule",
     "Slice",
+    "TextMatchType",
     "WeightedBackend",
     "merge",
 ]
-
-
-class PathMatchType(Enum):
-    """How a path is compared (Gateway API, HTTPPathMatch.type)."""
-
-    EXACT = "Exact"
-    PATH_PREFIX = "PathPrefix"
-    REGULAR_EXPRESSION = "RegularExpression"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PathMatch:
-    """One path condition. `value` is a path, or an RE2 expression that must match the whole path."""
-
-    type: PathMatchType
-    value: str
-
-
-class PathRewriteType(Enum):
-    """How a path is changed on the way to the backend (Gateway API, HTTPPathModifier.type)."""
-
-    REPLACE_FULL_PATH = "ReplaceFullPath"
-    REPLACE_PREFIX_MATCH = "ReplacePrefixMatch"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PathRewrite:
-    """A change of the path, before the endpoint's base path is put in front of it."""
-
-    type: PathRewriteType
-    value: str
 
 
 class BackendTransport(Enum):
@@ -102,25 +87,6 @@ class Backend:
     name: ObjectName
     endpoints: tuple[Endpoint, ...]
     leaving: tuple[Endpoint, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """Any of `matches` sends a session to one of `backends`."""
-
-    name: str
-    matches: tuple[PathMatch, ...]
-    backends: tuple[WeightedBackend, ...]
-    rewrite: PathRewrite | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """An RTSPRoute. No hostnames means any host."""
-
-    name: ObjectName
-    rules: tuple[Rule, ...]
-    hostnames: tuple[str, ...] = ()
 
 
 # Names to objects, read-only.

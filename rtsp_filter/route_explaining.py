@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rtsp_filter.route_matching import RouteEntry, VirtualHost, has_dot_segments
+from rtsp_filter.route_request import RouteRequest, bare_host
 
 if TYPE_CHECKING:
     from rtsp_filter.routing import Decision, NoRoute, RouteTable
@@ -15,17 +16,18 @@ MAX_MISSES = 50
 
 
 def explain(
-    table: RouteTable, host: str, virtual_host: VirtualHost | None, path: str, answer: Decision | NoRoute
+    table: RouteTable, request: RouteRequest, virtual_host: VirtualHost | None, answer: Decision | NoRoute
 ) -> Iterator[str]:
-    """One sentence for each step from the question (`host`, `path` without query) to `answer`."""
-    yield _about_host(table, host, virtual_host)
+    """One sentence for each step from `request` to `answer`."""
+    yield _about_host(table, bare_host(request.host), virtual_host)
     if virtual_host is None:
         return
+    path = request.plain_path
     if has_dot_segments(path):
         yield f'The path "{path}" has "." or ".." as an element; no route is followed with such a path.'
         return
-    route = virtual_host.find(path)
-    yield from _about_routes(virtual_host, route, path)
+    route = virtual_host.find(request)
+    yield from _about_routes(virtual_host, route, request)
     if route is not None:
         yield from _about_clusters(table, route)
         yield from _about_answer(table, route, path, answer)
@@ -39,19 +41,27 @@ def _about_host(table: RouteTable, host: str, found: VirtualHost | None) -> str:
     return f'For the host "{host}" the virtual host {found.name} applies (domains: {_some(found.domains)}){rest}.'
 
 
-def _about_routes(virtual_host: VirtualHost, winner: RouteEntry | None, path: str) -> Iterator[str]:
-    routes = virtual_host.routes
+def _about_routes(virtual_host: VirtualHost, winner: RouteEntry | None, request: RouteRequest) -> Iterator[str]:
+    routes, path = virtual_host.routes, request.plain_path
     tried = routes.index(winner) if winner is not None else len(routes)
     for route in routes[: min(tried, MAX_MISSES)]:
-        yield f'Route {route.name} does not match: it wants a path that {route.match}, not "{path}".'
+        yield f"Route {route.name} does not match: {_missed(route, request)}."
     if tried > MAX_MISSES:
         yield f"{tried - MAX_MISSES} more routes do not match."
     if winner is None:
-        yield f'No route of virtual host {virtual_host.name} matches the path "{path}".'
+        rest = "" if all(not route.match.matches(path) for route in routes) else " and has all else that is wanted"
+        yield f'No route of virtual host {virtual_host.name} matches the path "{path}"{rest}.'
         return
     left = len(routes) - tried - 1
     rest = f" Routes after it, not looked at: {left}." if left else ""
-    yield f'Route {winner.name} matches: the path "{path}" {winner.match}.{rest}'
+    yield f'Route {winner.name} matches: the path "{path}" {winner.wanted}.{rest}'
+
+
+def _missed(route: RouteEntry, request: RouteRequest) -> str:
+    path = request.plain_path
+    if not route.match.matches(path):
+        return f'it wants a path that {route.match}, not "{path}"'
+    return f"it wants more than the path: {route.unmet(request)}"
 
 
 def _about_clusters(table: RouteTable, route: RouteEntry) -> Iterator[str]:

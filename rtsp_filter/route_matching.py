@@ -1,4 +1,4 @@
-"""The parts of a route table: how one path is matched, rewritten and joined to an endpoint's own path.
+"""The parts of a route table: how a request is matched, its path rewritten and joined to an endpoint's own path.
 
 These are Envoy's rules (config.route.v3.RouteMatch, RouteAction), on paths as they are written: nothing is decoded,
 upper and lower case differ, and a query is never part of what is matched.
@@ -7,15 +7,18 @@ upper and lower case differ, and a query is never part of what is matched.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
+from heapq import merge
 from typing import Any
 from urllib.parse import unquote
 
 from mesh.model import Endpoint
 from mesh.regex import compile_regex
+from rtsp_filter.route_conditions import Condition
+from rtsp_filter.route_request import RouteRequest
 
 _SEPARATOR = re.compile(r"[/\\]")
 _REFERENCE = re.compile(r"\\(.?)|([^\\]+)", re.DOTALL)
@@ -121,12 +124,22 @@ class WeightedCluster:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteEntry:
-    """One route of a virtual host."""
+    """One route of a virtual host: for requests whose path fits `match` and that fulfil all `conditions`."""
 
     name: str
     match: PathMatcher
     clusters: tuple[WeightedCluster, ...]
+    conditions: tuple[Condition, ...] = ()
     rewrite: Rewrite | None = None
+
+    @property
+    def wanted(self) -> str:
+        """What a request must be like, for people."""
+        return ", ".join(map(str, (self.match, *self.conditions)))
+
+    def unmet(self, request: RouteRequest) -> Condition | None:
+        """The first condition that `request` does not fulfil, its path apart; None if there is none."""
+        return next((condition for condition in self.conditions if not condition.holds(request)), None)
 
     def rewritten(self, path: str) -> str:
         """The path after the rewrite; it always begins with "/"."""
@@ -146,43 +159,42 @@ class VirtualHost:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_index", RouteIndex(self.routes))
 
-    def find(self, path: str) -> RouteEntry | None:
-        """The first route that matches `path`, which has no query.
+    def find(self, request: RouteRequest) -> RouteEntry | None:
+        """The first route that matches `request`.
 
         A path with "." or ".." as an element matches none: behind a base path it would reach what the route does not
         give.
         """
-        position = None if has_dot_segments(path) else self._index.first(path)
-        return None if position is None else self.routes[position]
+        path = request.plain_path
+        if has_dot_segments(path):
+            return None
+        routes = (self.routes[position] for position in self._index.positions(path))
+        return next((route for route in routes if route.unmet(request) is None), None)
 
 
 class RouteIndex:
     """Finds the first of many routes without trying them all: most are one camera's path, and those are looked up."""
 
     def __init__(self, routes: Sequence[RouteEntry]) -> None:
-        self._exact: dict[str, int] = {}
-        self._prefixes: dict[str, int] = {}
-        self._others: list[tuple[int, PathMatcher]] = []
+        self._exact: dict[str, list[int]] = {}
+        self._prefixes: dict[str, list[int]] = {}
+        self._others: dict[int, PathMatcher] = {}
         for position, route in enumerate(routes):
             if route.match.kind is MatchKind.EXACT:
-                self._exact.setdefault(route.match.value, position)
+                self._exact.setdefault(route.match.value, []).append(position)
             elif route.match.kind is MatchKind.PATH_PREFIX:
-                self._prefixes.setdefault(route.match.value, position)
+                self._prefixes.setdefault(route.match.value, []).append(position)
             else:
-                self._others.append((position, route.match))
+                self._others[position] = route.match
 
-    def first(self, path: str) -> int | None:
-        """The position of the first route that matches `path`."""
+    def positions(self, path: str) -> Iterator[int]:
+        """The positions of the routes whose paths match `path`, from the first; each is looked for when asked for."""
         ends = [end for end, character in enumerate(path) if character == "/"]
-        found = [self._prefixes.get(path[:end]) for end in (*ends, len(path))]
-        found.append(self._exact.get(path))
-        best = min((position for position in found if position is not None), default=None)
-        for position, matcher in self._others:
-            if best is not None and position > best:
-                break
-            if matcher.matches(path):
-                return position
-        return best
+        found = [self._prefixes.get(path[:end], ()) for end in (*ends, len(path))]
+        for position in merge(*found, self._exact.get(path, ()), self._others):
+            matcher = self._others.get(position)
+            if matcher is None or matcher.matches(path):
+                yield position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,12 +204,6 @@ class Cluster:
     name: str
     endpoints: tuple[Endpoint, ...] | None = None
     assignment: str = ""
-
-
-def split_query(path: str) -> tuple[str, str]:
-    """The path without its query, and the query with its "?" (empty if there is none)."""
-    plain, mark, query = path.partition("?")
-    return plain or "/", mark + query
 
 
 def has_dot_segments(path: str) -> bool:
@@ -212,7 +218,7 @@ def has_dot_segments(path: str) -> bool:
 def upstream_path(base: str, path: str, query: str) -> str:
     """The path to ask an endpoint for: its base path, then `path`, then both queries.
 
-    "/" after a base path is the base path itself; slashes do not double. `query` is as `split_query` gives it.
+    "/" after a base path is the base path itself; slashes do not double. `query` has its "?".
     """
     base_path, _, base_query = base.partition("?")
     joined = (base_path or "/") if path == "/" else base_path.rstrip("/") + path

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mesh.regex import compile_regex
+from rtsp_filter.condition_reading import read_conditions
 from rtsp_filter.reading import RouteTableError, only
 from rtsp_filter.route_matching import (
     MatchKind,
@@ -27,7 +28,7 @@ from rtsp_filter.route_matching import (
 _CONFIGURATION_FIELDS = {"name", "virtual_hosts", "ignore_port_in_host_matching"}
 _VIRTUAL_HOST_FIELDS = {"name", "domains", "routes", "metadata"}
 _ROUTE_FIELDS = {"name", "match", "route", "metadata"}
-_MATCH_FIELDS = {"path", "prefix", "path_separated_prefix", "safe_regex"}
+_MATCH_FIELDS = {"path", "prefix", "path_separated_prefix", "safe_regex", "headers", "query_parameters"}
 # Time-outs are RTSP's own here.
 _ACTION_FIELDS = {"cluster", "weighted_clusters", "prefix_rewrite", "regex_rewrite", "timeout", "idle_timeout"}
 
@@ -71,6 +72,7 @@ def _route(route: Any) -> RouteEntry:
         return RouteEntry(
             name=route.name,
             match=_matcher(route.match),
+            conditions=tuple(read_conditions(route.match)),
             clusters=tuple(_clusters(route.route)),
             rewrite=_rewrite(route.route),
         )

@@ -21,10 +21,10 @@ from rtsp_filter.route_matching import (
     VirtualHost,
     WeightedCluster,
     choose,
-    split_query,
     upstream_path,
 )
 from rtsp_filter.route_reading import read_virtual_hosts
+from rtsp_filter.route_request import RouteRequest, bare_host
 
 __all__ = [
     "Decision",
@@ -32,6 +32,7 @@ __all__ = [
     "NoRoute",
     "NoRouteKind",
     "RouteInfo",
+    "RouteRequest",
     "RouteTable",
     "RouteTableError",
     "Upstream",
@@ -111,14 +112,14 @@ class HostTable:
 
     def __init__(self, virtual_hosts: Sequence[VirtualHost] = ()) -> None:
         self.virtual_hosts = tuple(virtual_hosts)
-        by_domain = {_bare(domain): host for host in self.virtual_hosts for domain in host.domains}
+        by_domain = {bare_host(domain): host for host in self.virtual_hosts for domain in host.domains}
         self._exact = {domain: host for domain, host in by_domain.items() if not domain.startswith("*")}
         wildcards = [(domain[1:], host) for domain, host in by_domain.items() if domain.startswith("*")]
         self._suffixes = sorted(wildcards, key=lambda item: -len(item[0]))
 
     def find(self, host: str) -> VirtualHost | None:
         """The virtual host for the host part of a URL; a port in it counts for nothing, nor does its case."""
-        name = _bare(host.lower())
+        name = bare_host(host.lower())
         if name in self._exact:
             return self._exact[name]
         return next((item for suffix, item in self._suffixes if _ends_with(name, suffix)), None)
@@ -141,15 +142,14 @@ class RouteTable:
             assignments={item.cluster_name: read_assignment(item) for item in assignments},
         )
 
-    def decide(self, host: str, path: str, *, random: float) -> Decision | NoRoute:
-        """Where a request for `path` (with its query, if any) at `host` goes; `random` is in [0, 1)."""
-        plain, query = split_query(path)
-        virtual_host = self.hosts.find(host)
+    def decide(self, request: RouteRequest, *, random: float) -> Decision | NoRoute:
+        """Where `request` goes; `random` is in [0, 1)."""
+        virtual_host = self.hosts.find(request.host)
 
         def why() -> tuple[str, ...]:
-            return tuple(explain(self, host, virtual_host, plain, answer))
+            return tuple(explain(self, request, virtual_host, answer))
 
-        answer = self._answer(host, virtual_host, plain, query, random, why)
+        answer = self._answer(request, virtual_host, random, why)
         return answer
 
     def routes(self) -> Iterator[RouteInfo]:
@@ -160,7 +160,7 @@ class RouteTable:
                     virtual_host=host.name,
                     domains=host.domains,
                     name=route.name,
-                    match=str(route.match),
+                    match=route.wanted,
                     rewrite="" if route.rewrite is None else str(route.rewrite),
                     clusters=route.clusters,
                 )
@@ -174,19 +174,17 @@ class RouteTable:
 
     def _answer(
         self,
-        host: str,
+        request: RouteRequest,
         virtual_host: VirtualHost | None,
-        path: str,
-        query: str,
         random: float,
         why: Callable[[], tuple[str, ...]],
     ) -> Decision | NoRoute:
         if virtual_host is None:
-            message = f'no route is for the host "{host}"'
+            message = f'no route is for the host "{bare_host(request.host)}"'
             return NoRoute(kind=NoRouteKind.NOT_FOUND, message=message, _why=why)
-        route = virtual_host.find(path)
+        route = virtual_host.find(request)
         if route is None:
-            message = f'no route matches the path "{path}"'
+            message = f'no route matches the path "{request.plain_path}"'
             return NoRoute(kind=NoRouteKind.NOT_FOUND, message=message, _why=why)
         cluster, rest = choose([share.weight for share in route.clusters], random)
         name = route.clusters[cluster].name
@@ -194,23 +192,16 @@ class RouteTable:
         if not endpoints:
             message = f"the backend {name} has no endpoint now"
             return NoRoute(kind=NoRouteKind.NO_ENDPOINT, message=message, _why=why)
-        rewritten = route.rewritten(path)
+        rewritten = route.rewritten(request.plain_path)
         return Decision(
             virtual_host=virtual_host.name,
             route=route.name,
-            match=str(route.match),
+            match=route.wanted,
             cluster=name,
             path=rewritten,
-            upstream=_upstream(endpoints[int(rest * len(endpoints))], rewritten, query),
+            upstream=_upstream(endpoints[int(rest * len(endpoints))], rewritten, request.query),
             _why=why,
         )
-
-
-def _bare(host: str) -> str:
-    """A host without port and brackets: "[2001:db8::1]:554" → "2001:db8::1"."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host if host.count(":") > 1 else host.partition(":")[0]
 
 
 def _ends_with(name: str, suffix: str) -> bool:

@@ -34,7 +34,12 @@ def base_url(address: str) -> str:
 
 
 def fetch(
-    address: str, path: str, model: type[Model], query: Mapping[str, str] | None = None, *, method: str = "GET"
+    address: str,
+    path: str,
+    model: type[Model],
+    query: Mapping[str, str | list[str]] | None = None,
+    *,
+    method: str = "GET",
 ) -> Model:
     """What the API at `address` answers to a request for `path`. Ends the command when that is nothing usable."""
     url = base_url(address)

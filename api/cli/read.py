@@ -123,6 +123,8 @@ def proxies(
 
 def explain(
     url: Annotated[str, typer.Argument(metavar="URL", help="An RTSP URL as a player would open it.")],
+    method: Annotated[str, typer.Option(help="The method that the session begins with.")] = "DESCRIBE",
+    header: Annotated[list[str] | None, typer.Option(help='A header of the request, as "Name: value".')] = None,
     api: Api = API_DEFAULT,
     as_json: Json = False,
 ) -> None:
@@ -133,7 +135,7 @@ def explain(
     from api.cli.client import fetch
     from api.models import Explanation
 
-    found = fetch(api, "/v1/explain", Explanation, {"url": url})
+    found = fetch(api, "/v1/explain", Explanation, {"url": url, "method": method, "header": header or []})
     if as_json:
         _print_json(found)
     else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from api.cli.output import Cell, age, console, percent, print_table
-from api.models import PortPair, Proxy, ProxyResource, Relay, Route, Rule, Session
+from api.models import Match, PortPair, Proxy, ProxyResource, Relay, Route, Rule, Session
 from xds_server.subscription import SyncState
 
 Item = TypeVar("Item")
@@ -44,12 +44,20 @@ def _rewrite(row: RuleOfRoute) -> str:
     return "" if rewrite is None else f"{rewrite.type.value} {rewrite.value}"
 
 
+def _wanted(match: Match) -> str:
+    """What a rule wants: the path, then what else."""
+    more = [f"header {each.name}={each.value}" for each in match.headers]
+    more += [f"query {each.name}={each.value}" for each in match.query_params]
+    method = [] if match.method is None else [match.method.value]
+    return " ".join([f"{match.type.value} {match.value}", *method, *more])
+
+
 ROUTES: View[RuleOfRoute] = View(
     columns={
         "route": lambda row: f"{row[0].namespace}/{row[0].name}",
         "hosts": lambda row: ", ".join(row[0].hostnames) or "any",
         "rule": lambda row: row[1].name,
-        "paths": lambda row: ", ".join(f"{match.type.value} {match.value}" for match in row[1].matches),
+        "paths": lambda row: ", ".join(map(_wanted, row[1].matches)),
         "rewrite": _rewrite,
         "backends": lambda row: ", ".join(f"{item.backend} {percent(item.share)}" for item in row[1].backends),
     },

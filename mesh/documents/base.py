@@ -23,11 +23,15 @@ BASE_PATH = r"^(/[^#\s\x00-\x20\x7f]*)?$"
 URL_PATH = r"^/[^\s\x00-\x20\x7f]*$"
 FILE_PATH = r"^/[^\x00-\x1f]*$"
 
+# Names of headers (RFC 9110, token).
+TOKEN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+
 # What a pattern demands, for people.
 PATTERN_MEANING = {
     DNS_SUBDOMAIN: 'must be lower-case letters, digits, "-" and ".", and begin and end with a letter or digit',
     DNS_LABEL: 'must be lower-case letters, digits and "-", and begin and end with a letter or digit',
     HOSTNAME: 'must be a lower-case host name without port, or "*." and one ("*.example.com")',
+    TOKEN: "must be a name without spaces and colons",
     URL_PATH: 'must begin with "/" and hold no spaces',
     FILE_PATH: "must be a path from the root",
     BASE_PATH: 'must begin with "/" and hold neither "#" nor spaces',

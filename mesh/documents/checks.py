@@ -6,7 +6,7 @@ between documents are checked where documents become a mesh.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mesh.documents.backend import Backend
 from mesh.documents.findings import Finding, check_refs, repeated
@@ -14,9 +14,9 @@ from mesh.documents.gateway import Gateway
 from mesh.documents.gateway_checks import check_gateway, check_policy, check_transport_route
 from mesh.documents.media_policy import MediaPolicy
 from mesh.documents.problems import FieldPath
-from mesh.documents.rtsp_route import PathModifier, RoutePathMatch, RouteRule, RTSPRoute
+from mesh.documents.rtsp_route import HeaderMatch, PathModifier, QueryParamMatch, RouteMatch, RouteRule, RTSPRoute
 from mesh.documents.transport_route import TCPRoute, UDPRoute
-from mesh.model import PathMatchType, PathRewriteType
+from mesh.model import PathMatchType, PathRewriteType, TextMatchType
 from mesh.regex import compile_regex
 
 # Sequences that make two spellings of one path (Gateway API forbids them too).
@@ -48,19 +48,33 @@ def _check_route(route: RTSPRoute) -> Iterator[Finding]:
 
 def _check_rule(rule: RouteRule, at: FieldPath) -> Iterator[Finding]:
     for index, match in enumerate(rule.matches):
-        yield from _check_match(match.path, (*at, "matches", index, "path", "value"))
+        yield from _check_match(match, (*at, "matches", index))
     yield from _check_filters(rule, (*at, "filters"))
     yield from check_refs(rule.backend_refs, (*at, "backendRefs"))
 
 
-def _check_match(match: RoutePathMatch, at: FieldPath) -> Iterator[Finding]:
-    if match.type is PathMatchType.REGULAR_EXPRESSION:
-        try:
-            compile_regex(match.value)
-        except ValueError as error:
-            yield at, str(error)
+def _check_match(match: RouteMatch, at: FieldPath) -> Iterator[Finding]:
+    if match.path.type is PathMatchType.REGULAR_EXPRESSION:
+        yield from _check_regex(match.path.value, (*at, "path", "value"))
     else:
-        yield from _check_path(match.value, at)
+        yield from _check_path(match.path.value, (*at, "path", "value"))
+    yield from repeated((header.name.lower() for header in match.headers), (*at, "headers"))
+    yield from repeated((parameter.name for parameter in match.query_params), (*at, "queryParams"))
+    yield from _check_values(match.headers, (*at, "headers"))
+    yield from _check_values(match.query_params, (*at, "queryParams"))
+
+
+def _check_values(conditions: Iterable[HeaderMatch | QueryParamMatch], at: FieldPath) -> Iterator[Finding]:
+    for index, condition in enumerate(conditions):
+        if condition.type is TextMatchType.REGULAR_EXPRESSION:
+            yield from _check_regex(condition.value, (*at, index, "value"))
+
+
+def _check_regex(pattern: str, at: FieldPath) -> Iterator[Finding]:
+    try:
+        compile_regex(pattern)
+    except ValueError as error:
+        yield at, str(error)
 
 
 def _check_path(value: str, at: FieldPath) -> Iterator[Finding]:

@@ -14,14 +14,15 @@ from mesh.documents.kubernetes import SERVICE_NAME_LABEL, EndpointSlice, Protoco
 from mesh.documents.loaded import Documents, object_name
 from mesh.documents.problems import DocumentErrors
 from mesh.documents.references import dangling_references
-from mesh.documents.rtsp_route import RouteFilter, RTSPRoute
+from mesh.documents.rtsp_route import HeaderMatch, QueryParamMatch, RouteFilter, RouteMatch, RTSPRoute
 from mesh.documents.services import service_backend, weighted_backends
 from mesh.model import Backend as MeshBackend
 from mesh.model import (
     Endpoint,
+    Match,
+    NamedMatch,
     ObjectName,
     PathMatch,
-    PathMatchType,
     PathRewrite,
     Route,
     Rule,
@@ -67,14 +68,26 @@ def _route(route: RTSPRoute) -> Route:
     rules = tuple(
         Rule(
             name=rule.name or f"rule-{index}",
-            matches=tuple(PathMatch(type=m.path.type, value=m.path.value) for m in rule.matches)
-            or (PathMatch(type=PathMatchType.PATH_PREFIX, value="/"),),
+            matches=tuple(map(_match, rule.matches or (RouteMatch(),))),
             backends=weighted_backends(rule.backend_refs, route.metadata.namespace, Protocol.TCP),
             rewrite=_rewrite(rule.filters),
         )
         for index, rule in enumerate(route.spec.rules)
     )
     return Route(name=object_name(route), hostnames=route.spec.hostnames, rules=rules)
+
+
+def _match(match: RouteMatch) -> Match:
+    return Match(
+        path=PathMatch(type=match.path.type, value=match.path.value),
+        headers=tuple(map(_named, match.headers)),
+        query_params=tuple(map(_named, match.query_params)),
+        method=match.method,
+    )
+
+
+def _named(match: HeaderMatch | QueryParamMatch) -> NamedMatch:
+    return NamedMatch(name=match.name, type=match.type, value=match.value)
 
 
 def _backend(name: ObjectName, document: Backend) -> MeshBackend:

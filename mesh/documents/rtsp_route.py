@@ -11,18 +11,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mesh.documents.base import DocumentModel, HostnameText, LabelText, ObjectMeta, ObjectNameText, Port
-from mesh.model import GROUP, PathMatchType, PathRewriteType
+from mesh.documents.base import TOKEN, DocumentModel, HostnameText, LabelText, ObjectMeta, ObjectNameText, Port
+from mesh.model import GROUP, PathMatchType, PathRewriteType, RoutedMethod, TextMatchType
 
 # Bounds of Gateway API, which keep an object small enough for a cluster to check.
 MAX_HOSTNAMES = 16
 MAX_RULES = 16
 MAX_MATCHES = 64
+MAX_CONDITIONS = 16
 MAX_FILTERS = 16
 MAX_BACKEND_REFS = 16
 MAX_WEIGHT = 1_000_000
 
 PathText = Annotated[str, Field(max_length=1024)]
+HeaderNameText = Annotated[str, Field(min_length=1, max_length=256, pattern=TOKEN)]
 
 # Fields of HTTPRoute that are not here; "[]" stands for any index.
 NOT_YET_FIELDS = frozenset(
@@ -32,9 +34,6 @@ NOT_YET_FIELDS = frozenset(
         "spec.rules[].timeouts",
         "spec.rules[].retry",
         "spec.rules[].sessionPersistence",
-        "spec.rules[].matches[].headers",
-        "spec.rules[].matches[].queryParams",
-        "spec.rules[].matches[].method",
         "spec.rules[].filters[].requestHeaderModifier",
         "spec.rules[].filters[].responseHeaderModifier",
         "spec.rules[].filters[].requestMirror",
@@ -71,10 +70,39 @@ class RoutePathMatch(DocumentModel):
     value: PathText = Field(default="/", description="A path, or the regular expression.")
 
 
+class HeaderMatch(DocumentModel):
+    """A condition on a header of the request."""
+
+    type: TextMatchType = Field(
+        default=TextMatchType.EXACT, description="Exact, or RegularExpression: RE2, must match the whole value."
+    )
+    name: HeaderNameText = Field(description="Name of the header; upper and lower case are the same.")
+    value: str = Field(min_length=1, max_length=4096, description="What the header says, or the regular expression.")
+
+
+class QueryParamMatch(DocumentModel):
+    """A condition on a parameter of the URL's query."""
+
+    type: TextMatchType = Field(
+        default=TextMatchType.EXACT, description="Exact, or RegularExpression: RE2, must match the whole value."
+    )
+    name: HeaderNameText = Field(description="Name of the parameter, as it is written; case counts.")
+    value: str = Field(min_length=1, max_length=1024, description="Its value as written, or the regular expression.")
+
+
 class RouteMatch(DocumentModel):
-    """What a request must look like."""
+    """What a request must look like: all that is said here."""
 
     path: RoutePathMatch = Field(default=RoutePathMatch(), description="Condition on the path.")
+    headers: tuple[HeaderMatch, ...] = Field(
+        default=(), max_length=MAX_CONDITIONS, description="Conditions on headers; all must be fulfilled."
+    )
+    query_params: tuple[QueryParamMatch, ...] = Field(
+        default=(), max_length=MAX_CONDITIONS, description="Conditions on query parameters; all must be fulfilled."
+    )
+    method: RoutedMethod | None = Field(
+        default=None, description="The method that a session begins with: DESCRIBE, ANNOUNCE or SETUP; none: any."
+    )
 
 
 class FilterType(Enum):

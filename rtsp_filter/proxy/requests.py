@@ -16,7 +16,7 @@ from rtsp_filter.proxy.limits import MAX_DESCRIBED, MAX_SESSIONS_PER_CONNECTION
 from rtsp_filter.proxy.presentation import Presentation, Track, describe
 from rtsp_filter.proxy.session import Client, Described, Host, Session
 from rtsp_filter.proxy.upstream import Upstream, UpstreamError
-from rtsp_filter.routing import Decision, NoRoute, NoRouteKind
+from rtsp_filter.routing import Decision, NoRoute, NoRouteKind, RouteRequest
 from rtsp_filter.rtsp import (
     RTSPURL,
     LowerTransport,
@@ -86,7 +86,7 @@ class RequestHandler:
 
     async def _describe(self, request: Request) -> Response:
         url = _client_url(request)
-        described = await self._to_describe(url)
+        described = await self._to_describe(request, url)
         upstream_url = described.presentation.upstream_url
         try:
             response = await described.upstream.request(Method.DESCRIBE, upstream_url, headers=request_headers(request))
@@ -104,14 +104,14 @@ class RequestHandler:
         base = described.presentation.client_base
         return client_response(request, response, described.presentation, [("Content-Base", base)], body)
 
-    async def _to_describe(self, url: RTSPURL) -> Described:
+    async def _to_describe(self, request: Request, url: RTSPURL) -> Described:
         """A connection to the camera: the one that asked for a password, since the question is good there only."""
         challenged, self._challenged = self._challenged, None
         if challenged is not None:
             if challenged.presentation.client_url == str(url) and challenged.upstream.closed is None:
                 return challenged
             challenged.upstream.close()
-        decision, upstream_url = self._route(url)
+        decision, upstream_url = self._route(request, url)
         return await self._connect(decision, Presentation.undescribed(str(url), upstream_url))
 
     def _refused(self, request: Request, described: Described, response: Response) -> Response:
@@ -148,7 +148,7 @@ class RequestHandler:
                 f"this connection has its {MAX_SESSIONS_PER_CONNECTION} sessions already",
                 status=StatusCode.NOT_ENOUGH_BANDWIDTH,
             )
-        described = await self._described_for(url)
+        described = await self._described_for(request, url)
         spec = transport.choose(offered, self._client.address, self._possible())
         if spec.lower is LowerTransport.TCP and self._client.has_interleaved_session():
             raise RTSPError(
@@ -206,9 +206,9 @@ class RequestHandler:
         session.join(self._client)
         return session
 
-    def _route(self, url: RTSPURL) -> tuple[Decision, str]:
-        """Where a URL leads, and the camera's URL for it. Raises RTSPError: 404, or 503 where no endpoint is left."""
-        decision = self._proxy.decide(url)
+    def _route(self, request: Request, url: RTSPURL) -> tuple[Decision, str]:
+        """Where a request leads, and the camera's URL for it. Raises RTSPError: 404, or 503 where no endpoint is left."""
+        decision = self._proxy.decide(RouteRequest.of(url, request.method, request.headers))
         if isinstance(decision, NoRoute):
             raise RTSPError(decision.message, status=_NO_ROUTE_STATUS[decision.kind])
         target = decision.upstream
@@ -227,7 +227,7 @@ class RequestHandler:
             if oldest.session is None:
                 oldest.upstream.close()
 
-    async def _described_for(self, url: RTSPURL) -> Described:
+    async def _described_for(self, request: Request, url: RTSPURL) -> Described:
         """The stream that a first SETUP is about, with a connection of its own to the camera."""
         for known in reversed(self._described):
             if known.presentation.host == url.host and known.presentation.covers(str(url)):
@@ -236,7 +236,7 @@ class RequestHandler:
                 fresh = await self._connect(known.decision, known.presentation)
                 self._remember(fresh)
                 return fresh
-        decision, upstream_url = self._route(url)
+        decision, upstream_url = self._route(request, url)
         described = await self._connect(decision, Presentation.undescribed(str(url), upstream_url))
         self._remember(described)
         return described

@@ -15,8 +15,8 @@ from rtsp_filter.proxy.limits import PLAY_TIMEOUT, TEARDOWN_TIMEOUT, ProxyLimits
 from rtsp_filter.proxy.routes import RouteView, check
 from rtsp_filter.proxy.session import Client, Described, Session
 from rtsp_filter.relays import RelayClient
-from rtsp_filter.routing import Decision, NoRoute
-from rtsp_filter.rtsp import RTSPURL, LowerTransport, RTSPError, StatusCode
+from rtsp_filter.routing import Decision, NoRoute, RouteRequest
+from rtsp_filter.rtsp import LowerTransport, RTSPError, StatusCode
 from rtsp_filter.xds import XdsClient
 
 # What the control plane knows RTSP proxies by.
@@ -100,11 +100,11 @@ class RTSPProxy:
         finally:
             server.close()
 
-    def decide(self, url: RTSPURL) -> Decision | NoRoute:
-        """Where a URL leads. Raises RTSPError with 503 before the control plane has said anything."""
+    def decide(self, request: RouteRequest) -> Decision | NoRoute:
+        """Where a request leads. Raises RTSPError with 503 before the control plane has said anything."""
         if not self._routes.usable:
             raise RTSPError("no routes yet: the control plane has not answered", status=StatusCode.SERVICE_UNAVAILABLE)
-        return self._routes.table.decide(url.host, url.target or "/", random=random.random())
+        return self._routes.table.decide(request, random=random.random())
 
     def admit(self, address: str) -> bool:
         """Count a new connection from `address`; False when there are too many."""

@@ -24,7 +24,7 @@ from rtsp_filter.proxy.presentation import Presentation
 from rtsp_filter.proxy.upstream import Upstream, UpstreamError
 from rtsp_filter.proxy.ways import Legs, Way, make_way
 from rtsp_filter.relays import RelayClient
-from rtsp_filter.routing import Decision, NoRoute
+from rtsp_filter.routing import Decision, NoRoute, RouteRequest
 from rtsp_filter.rtsp import (
     RTSPURL,
     FrameAssembler,
@@ -86,8 +86,8 @@ class Host(Protocol):
     sessions: dict[str, Session]
     session_timeout: int
 
-    def decide(self, url: RTSPURL) -> Decision | NoRoute:
-        """Where a URL leads."""
+    def decide(self, request: RouteRequest) -> Decision | NoRoute:
+        """Where a request leads."""
 
     def new_session(self, described: Described, client: Client, lower: LowerTransport) -> Session:
         """A session that is about to be set up. Raises RTSPError when there are too many."""

@@ -26,7 +26,9 @@ ROUTE = {
     "rules": [
         {
             "name": "all",
-            "matches": [{"type": "PathPrefix", "value": "/lobby"}],
+            "matches": [
+                {"type": "PathPrefix", "value": "/lobby", "method": None, "headers": [], "query_params": []},
+            ],
             "rewrite": {"type": "ReplacePrefixMatch", "value": "/live"},
             "backends": [
                 {"backend": "site/pair", "weight": 3, "share": 0.75},

@@ -7,7 +7,7 @@ from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.route.v3 import route_pb2
 
 from api.explain import Explainer
-from mesh.documents import compile_documents, route_options
+from mesh.documents import compile_documents, load_documents, route_options
 from mesh.model import Slice
 from rtsp_filter.routing import RouteTableError
 from rtsp_filter.rtsp import URLError
@@ -125,6 +125,42 @@ async def test_routes_that_no_proxy_could_read_are_a_problem_of_ours(connect):
     response = await connect(plane).get("/v1/explain", params={"url": URL})
     assert response.status_code == 500
     assert "not supported" in response.json()["detail"]
+
+
+CHOSEN = """
+apiVersion: mediastreamingmesh.io/v1alpha1
+kind: RTSPRoute
+metadata: {name: chosen}
+spec:
+  rules:
+    - matches: [{method: SETUP, headers: [{name: X-Site, value: "a:b"}], queryParams: [{name: q, value: "1"}]}]
+      backendRefs: [{kind: Backend, name: cam}]
+---
+apiVersion: mediastreamingmesh.io/v1alpha1
+kind: Backend
+metadata: {name: cam}
+spec: {endpoints: [{name: only, address: 192.0.2.5}]}
+"""
+
+
+async def test_method_and_headers_of_the_request_count(connect):
+    plane = empty_plane()
+    plane.set_slice(compile_documents(load_documents([("m.yaml", CHOSEN)]), source="files"))
+    question = {"url": "rtsp://h/x?q=1", "method": "SETUP", "header": ["x-other: 1", "x-site: a:b"]}
+    found = (await connect(plane).get("/v1/explain", params=question)).json()
+    assert found["outcome"] == "routed"
+    assert found["match"] == (
+        'starts with "/", the method is "SETUP", the header X-Site is "a:b", the query parameter q is "1"'
+    )
+    for wrong in ({"method": "DESCRIBE"}, {"header": ["x-site: a"]}, {"url": "rtsp://h/x?q=2"}):
+        found = (await connect(plane).get("/v1/explain", params=question | wrong)).json()
+        assert (found["outcome"], found["match"]) == ("not_found", None)
+
+
+@pytest.mark.parametrize("wrong", [{"method": "GET"}, {"header": "no colon"}, {"header": "X: 1\r\nY: 2"}])
+async def test_what_is_no_method_or_header_is_refused(connect, wrong):
+    response = await connect(empty_plane()).get("/v1/explain", params={"url": URL, **wrong})
+    assert response.status_code in (400, 422)
 
 
 async def test_the_operation_answers_as_the_explainer(connect):

@@ -4,6 +4,7 @@ import pytest
 
 from mesh.model import (
     Backend,
+    Match,
     Mesh,
     MeshError,
     ObjectName,
@@ -20,7 +21,7 @@ LOBBY = ObjectName("default", "lobby")
 
 
 def _route(backend: ObjectName) -> Route:
-    match = PathMatch(type=PathMatchType.PATH_PREFIX, value="/")
+    match = Match(path=PathMatch(type=PathMatchType.PATH_PREFIX, value="/"))
     rule = Rule(name="rule-0", matches=(match,), backends=(WeightedBackend(backend=backend),))
     return Route(name=LOBBY, rules=(rule,))
 

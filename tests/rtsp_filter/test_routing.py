@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mesh.model import BackendTransport
 from rtsp_filter.route_matching import choose, has_dot_segments, upstream_path
-from rtsp_filter.routing import Decision, NoRoute, NoRouteKind, RouteTable, RouteTableError
+from rtsp_filter.routing import Decision, NoRoute, NoRouteKind, RouteRequest, RouteTable, RouteTableError
 
 TO_A = {"cluster": "a"}
 
@@ -56,13 +56,13 @@ def _table(*hosts: dict[str, Any], endpoints: tuple[dict[str, Any], ...] = (_end
 
 
 def _decide(table: RouteTable, path: str, host: str = "h", random: float = 0.0) -> Decision:
-    decision = table.decide(host, path, random=random)
+    decision = table.decide(RouteRequest(host=host, path=path), random=random)
     assert isinstance(decision, Decision), decision
     return decision
 
 
 def _miss(table: RouteTable, path: str, host: str = "h") -> NoRoute:
-    answer = table.decide(host, path, random=0.0)
+    answer = table.decide(RouteRequest(host=host, path=path), random=0.0)
     assert isinstance(answer, NoRoute), answer
     return answer
 
@@ -277,7 +277,7 @@ def test_an_endpoint_of_another_control_plane_needs_no_metadata() -> None:
         ({"match": {"prefix": "/"}, "redirect": {}}, "Route.redirect is not supported"),
         ({"match": {"prefix": "/"}, "direct_response": {"status": 200}}, "Route.direct_response is not supported"),
         ({"match": {"prefix": "/"}}, "only routes to clusters are supported"),
-        ({"match": {"prefix": "/", "headers": [{"name": "x"}]}, "route": TO_A}, "RouteMatch.headers is not supported"),
+        ({"match": {"prefix": "/", "grpc": {}}, "route": TO_A}, "RouteMatch.grpc is not supported"),
         ({"match": {"prefix": "/", "case_sensitive": False}, "route": TO_A}, "RouteMatch.case_sensitive is not"),
         ({"match": {"safe_regex": {"regex": "("}}, "route": TO_A}, "not an RE2 regular expression"),
         ({"match": {}, "route": TO_A}, "it has no condition on the path"),

@@ -4,7 +4,8 @@ Envoy takes the one virtual host with the most specific domain and in it the fir
 on with less specific hostnames when no rule of the most specific one matches. So each virtual host lists first the
 routes of its own hostname and after them the routes of every hostname that covers it.
 
-Within one hostname: Exact, then RegularExpression, then PathPrefix from long to short; equal ones by the route's name.
+Within one hostname: Exact, then RegularExpression, then PathPrefix from long to short; of equal paths first those with
+a method, then those with more headers, then those with more query parameters; equal ones by the route's name.
 
 Envoy API: config.route.v3.VirtualHost, RouteMatch, RouteAction.
 """
@@ -17,7 +18,18 @@ from typing import Any
 
 from envoy.config.route.v3 import route_components_pb2
 
-from mesh.model import PathMatch, PathMatchType, PathRewrite, PathRewriteType, Route, Rule, WeightedBackend
+from mesh.model import (
+    Match,
+    NamedMatch,
+    PathMatch,
+    PathMatchType,
+    PathRewrite,
+    PathRewriteType,
+    Route,
+    Rule,
+    TextMatchType,
+    WeightedBackend,
+)
 from mesh.regex import quote
 
 ANY_HOST = "*"
@@ -37,7 +49,7 @@ def compile_route(route: Route) -> CompiledRoute:
     entries = []
     for rule_index, rule in enumerate(route.rules):
         for match_index, match in enumerate(rule.matches):
-            order = (_RANK[match.type], -_length(match), str(route.name), rule_index, match_index)
+            order = (*_precedence(match), str(route.name), rule_index, match_index)
             entries.append((order, _envoy_route(f"{route.name}/{rule.name}", rule, match)))
     return CompiledRoute(route.hostnames or (ANY_HOST,), tuple(entries))
 
@@ -74,11 +86,17 @@ def covering(host: str) -> Iterator[str]:
     yield ANY_HOST
 
 
-def _envoy_route(name: str, rule: Rule, match: PathMatch) -> Any:
+def _precedence(match: Match) -> tuple[int, ...]:
+    """What orders matches of one hostname; the lowest is tried first."""
+    path = match.path
+    return (_RANK[path.type], -_length(path), match.method is None, -len(match.headers), -len(match.query_params))
+
+
+def _envoy_route(name: str, rule: Rule, match: Match) -> Any:
     route = route_components_pb2.Route(name=name, match=_route_match(match))
     _set_clusters(route.route, rule.backends)
     if rule.rewrite is not None:
-        _set_rewrite(route.route, match, rule.rewrite)
+        _set_rewrite(route.route, match.path, rule.rewrite)
     return route
 
 
@@ -91,7 +109,25 @@ def _prefix(match: PathMatch) -> str:
     return match.value.rstrip("/")
 
 
-def _route_match(match: PathMatch) -> Any:
+def _route_match(match: Match) -> Any:
+    message = _path_match(match.path)
+    if match.method is not None:
+        message.headers.add(name=":method").string_match.exact = match.method.value
+    for header in match.headers:
+        _set_text(message.headers.add(name=header.name).string_match, header)
+    for parameter in match.query_params:
+        _set_text(message.query_parameters.add(name=parameter.name).string_match, parameter)
+    return message
+
+
+def _set_text(matcher: Any, match: NamedMatch) -> None:
+    if match.type is TextMatchType.REGULAR_EXPRESSION:
+        matcher.safe_regex.regex = match.value
+    else:
+        matcher.exact = match.value
+
+
+def _path_match(match: PathMatch) -> Any:
     if match.type is PathMatchType.EXACT:
         return route_components_pb2.RouteMatch(path=match.value)
     if match.type is PathMatchType.REGULAR_EXPRESSION:

@@ -60,7 +60,7 @@ spec:
     found = part.routes[ObjectName("default", "lobby")]
     (rule,) = found.rules
     assert (part.source, found.hostnames, rule.name) == ("files", ("cams.example.com",), "main")
-    assert [(match.type, match.value) for match in rule.matches] == [
+    assert [(match.path.type, match.path.value) for match in rule.matches] == [
         (PathMatchType.EXACT, "/a"),
         (PathMatchType.PATH_PREFIX, "/b"),
     ]
@@ -74,7 +74,7 @@ spec:
 def test_an_empty_list_of_matches_means_any_path() -> None:
     text = _route("{kind: Backend, name: lobby}") + "      matches: []\n"
     (rule,) = _compile(text, BACKEND).routes[ObjectName("default", "lobby")].rules
-    assert [(match.type, match.value) for match in rule.matches] == [(PathMatchType.PATH_PREFIX, "/")]
+    assert [(match.path.type, match.path.value) for match in rule.matches] == [(PathMatchType.PATH_PREFIX, "/")]
 
 
 def test_an_empty_replacement_of_the_prefix_means_the_root() -> None:

@@ -169,8 +169,16 @@ _REWRITE = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
-        ({"matches": [{"headers": []}]}, 'spec.rules[0].matches[0].headers: "headers" is not supported yet'),
-        ({"matches": [{"method": "GET"}]}, '"method" is not supported yet'),
+        ({"matches": [{"method": "GET"}]}, "matches[0].method: must be 'DESCRIBE', 'ANNOUNCE' or 'SETUP'"),
+        ({"matches": [{"headers": [{"name": "a b", "value": "1"}]}]}, "must be a name without spaces and colons"),
+        (
+            {"matches": [{"headers": [{"name": "X", "value": "1"}, {"name": "x", "value": "2"}]}]},
+            'spec.rules[0].matches[0].headers[1].name: the name "x" is taken by [0]',
+        ),
+        (
+            {"matches": [{"queryParams": [{"name": "a", "value": "(", "type": "RegularExpression"}]}]},
+            "matches[0].queryParams[0].value: not an RE2 regular expression",
+        ),
         ({"timeouts": {}}, '"timeouts" is not supported yet'),
         ({"filters": [{"type": "RequestMirror"}]}, "the filter RequestMirror is not supported yet; URLRewrite is"),
         ({"filters": [{"type": "Rewrite"}]}, "must be 'URLRewrite', not \"Rewrite\""),

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.documents import RouteOptionError, compile_documents, route_option, route_options
-from mesh.model import Endpoint, ObjectName, PathMatch, PathMatchType, PathRewrite, PathRewriteType, merge
+from mesh.model import Endpoint, Match, ObjectName, PathMatch, PathMatchType, PathRewrite, PathRewriteType, merge
 
 
 def _endpoint(url: str) -> Endpoint:
@@ -18,7 +18,7 @@ def test_the_route_takes_the_path_off_and_names_the_backend() -> None:
     part = compile_documents(route_options(["/lobby=rtsp://192.0.2.10/stream1"]), source="command line")
     name = ObjectName("default", "lobby")
     (rule,) = part.routes[name].rules
-    assert rule.matches == (PathMatch(type=PathMatchType.PATH_PREFIX, value="/lobby"),)
+    assert rule.matches == (Match(path=PathMatch(type=PathMatchType.PATH_PREFIX, value="/lobby")),)
     assert rule.rewrite == PathRewrite(type=PathRewriteType.REPLACE_PREFIX_MATCH, value="/")
     assert [weighted.backend for weighted in rule.backends] == [name]
     assert set(merge([part]).backends) == {name}

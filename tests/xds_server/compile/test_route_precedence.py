@@ -12,20 +12,29 @@ from hypothesis import strategies as st
 from mesh.model import (
     Backend,
     Endpoint,
+    Match,
     Mesh,
+    NamedMatch,
     ObjectName,
     PathMatch,
     PathMatchType,
     PathRewrite,
     PathRewriteType,
     Route,
+    RoutedMethod,
     Rule,
+    TextMatchType,
     WeightedBackend,
 )
-from rtsp_filter.routing import Decision, RouteTable
+from rtsp_filter.routing import Decision, RouteRequest, RouteTable
+from rtsp_filter.rtsp import Headers
 from xds_server.compile.routes import compile_routes
 
 BACKEND = ObjectName("default", "cams")
+NAMED = (
+    NamedMatch(name="x", type=TextMatchType.EXACT, value="1"),
+    NamedMatch(name="y", type=TextMatchType.REGULAR_EXPRESSION, value="[2-9]"),
+)
 HOSTNAMES = ("a.com", "b.a.com", "*.com", "*.a.com", "c.org")
 HOSTS = ("a.com", "b.a.com", "c.b.a.com", "x.com", "c.org", "com", "other")
 
@@ -40,20 +49,27 @@ _regex = st.builds(
     type=st.just(PathMatchType.REGULAR_EXPRESSION),
     value=st.sampled_from(["/a.*", "/[ab]+", "/ab/(a|b)", ".*d"]),
 )
+_conditions = {
+    "method": st.sampled_from([None, None, RoutedMethod.DESCRIBE, RoutedMethod.SETUP]),
+    "headers": st.sampled_from([(), (NAMED[0],), (NAMED[1],), NAMED]),
+    "query_params": st.sampled_from([(), (NAMED[0],), (NAMED[1],), NAMED]),
+}
 _replace = st.builds(PathRewrite, type=st.just(PathRewriteType.REPLACE_PREFIX_MATCH), value=_prefixes)
 _full = st.builds(PathRewrite, type=st.just(PathRewriteType.REPLACE_FULL_PATH), value=_prefixes)
 _shares = (WeightedBackend(backend=BACKEND),)
 _plain_rules = st.builds(
     Rule,
     name=st.just(""),
-    matches=st.lists(_exact | _prefix | _regex, min_size=1, max_size=3).map(tuple),
+    matches=st.lists(st.builds(Match, path=_exact | _prefix | _regex, **_conditions), min_size=1, max_size=3).map(
+        tuple
+    ),
     backends=st.just(_shares),
     rewrite=st.none() | _full,
 )
 _prefix_rules = st.builds(
     Rule,
     name=st.just(""),
-    matches=st.lists(_prefix, min_size=1, max_size=2).map(tuple),
+    matches=st.lists(st.builds(Match, path=_prefix, **_conditions), min_size=1, max_size=2).map(tuple),
     backends=st.just(_shares),
     rewrite=_replace,
 )
@@ -90,7 +106,14 @@ def _elements(path: str) -> list[str]:
     return [element for element in path.split("/") if element]
 
 
-def _fits(match: PathMatch, path: str) -> bool:
+def _fits(match: Match, path: str, given: tuple[str, ...]) -> bool:
+    """Whether the path is as wanted, and `given` are the names of the conditions on headers and on the query."""
+    wanted = {each.name for each in (*match.headers, *match.query_params)}
+    method = match.method in (None, RoutedMethod.DESCRIBE)
+    return _path_fits(match.path, path) and method and wanted <= set(given)
+
+
+def _path_fits(match: PathMatch, path: str) -> bool:
     if match.type is PathMatchType.EXACT:
         return match.value == path
     if match.type is PathMatchType.REGULAR_EXPRESSION:
@@ -108,7 +131,9 @@ def _rewritten(rule: Rule, match: PathMatch, path: str) -> str:
     return "/" + "/".join(_elements(rule.rewrite.value) + rest)
 
 
-def _candidates(mesh: Mesh, host: str, path: str) -> Iterator[tuple[tuple[object, ...], str, str]]:
+def _candidates(
+    mesh: Mesh, host: str, path: str, given: tuple[str, ...]
+) -> Iterator[tuple[tuple[object, ...], str, str]]:
     """All that matches: its rank (the lowest wins), name and the path that it makes."""
     order = [PathMatchType.EXACT, PathMatchType.REGULAR_EXPRESSION, PathMatchType.PATH_PREFIX]
     for route in mesh.routes.values():
@@ -118,28 +143,34 @@ def _candidates(mesh: Mesh, host: str, path: str) -> Iterator[tuple[tuple[object
                 continue
             for i, rule in enumerate(route.rules):
                 for j, match in enumerate(rule.matches):
-                    if _fits(match, path):
-                        is_prefix = match.type is PathMatchType.PATH_PREFIX
-                        length = sum(map(len, _elements(match.value))) + len(_elements(match.value))
+                    if _fits(match, path, given):
+                        is_prefix = match.path.type is PathMatchType.PATH_PREFIX
+                        length = sum(map(len, _elements(match.path.value))) + len(_elements(match.path.value))
                         rank = (
                             (-host_rank[0], -host_rank[1]),
-                            order.index(match.type),
+                            order.index(match.path.type),
                             -length if is_prefix else 0,
+                            match.method is None,
+                            -len(match.headers),
+                            -len(match.query_params),
                             str(route.name),
                             i,
                             j,
                         )
-                        yield rank, f"{route.name}/{rule.name}", _rewritten(rule, match, path)
+                        yield rank, f"{route.name}/{rule.name}", _rewritten(rule, match.path, path)
 
 
 @settings(max_examples=300)
-@given(_meshes(), st.sampled_from(HOSTS), _prefixes)
-def test_the_route_that_gateway_api_prefers_wins(mesh: Mesh, host: str, path: str) -> None:
+@given(_meshes(), st.sampled_from(HOSTS), _prefixes, st.sampled_from([(), ("x",), ("y",), ("x", "y")]))
+def test_the_route_that_gateway_api_prefers_wins(mesh: Mesh, host: str, path: str, given: tuple[str, ...]) -> None:
+    values = [(name, {"x": "1", "y": "7"}[name]) for name in given]
+    query = "&".join("=".join(pair) for pair in values)
+    request = RouteRequest(host=host, path=f"{path}?{query}", headers=Headers(values))
     *rest, configuration = compile_routes(mesh)
     clusters = [message for message in rest if message.DESCRIPTOR.name == "Cluster"]
     assignments = [message for message in rest if message.DESCRIPTOR.name != "Cluster"]
-    answer = RouteTable.from_xds(configuration, clusters, assignments).decide(host, path, random=0.0)
-    expected = min(_candidates(mesh, host, path), default=None)
+    answer = RouteTable.from_xds(configuration, clusters, assignments).decide(request, random=0.0)
+    expected = min(_candidates(mesh, host, path, given), default=None)
     if expected is None:
         assert not isinstance(answer, Decision)
     else:

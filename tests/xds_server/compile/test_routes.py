@@ -7,6 +7,7 @@ from mesh.model import (
     Backend,
     BackendTransport,
     Endpoint,
+    Match,
     Mesh,
     ObjectName,
     PathMatch,
@@ -26,13 +27,11 @@ LOBBY = ObjectName("default", "lobby")
 DOOR = ObjectName("default", "door")
 
 
-def _match(value: str, kind: PathMatchType = PathMatchType.PATH_PREFIX) -> PathMatch:
-    return PathMatch(type=kind, value=value)
+def _match(value: str, kind: PathMatchType = PathMatchType.PATH_PREFIX) -> Match:
+    return Match(path=PathMatch(type=kind, value=value))
 
 
-def _route(
-    name: str, *matches: PathMatch, hosts: tuple[str, ...] = (), backend: ObjectName = LOBBY, **rule: Any
-) -> Route:
+def _route(name: str, *matches: Match, hosts: tuple[str, ...] = (), backend: ObjectName = LOBBY, **rule: Any) -> Route:
     shares = rule.pop("backends", (WeightedBackend(backend=backend),))
     return Route(
         name=ObjectName("default", name),
