@@ -17,8 +17,9 @@ from rtsp_filter.rtsp.control import aggregate_url, base_url, control_forms, is_
 
 # Attributes that tell of the camera's addresses and mean nothing on this side of the mesh.
 _ADDRESS_ATTRIBUTES = ("source-filter", "rtcp", "candidate")
-# A password may contain what ends a URL elsewhere.
-_ANY_URL = re.compile(r"rtsps?://(?:[^/?\s\"']*@)?[^\s;,\"']+", re.IGNORECASE)
+# A password may contain what ends a URL elsewhere, and one URL may be in the query of another.
+_URL_START = r"rtsps?://(?:[^/?\s\"']*@)?"
+_ANY_URL = re.compile(rf"{_URL_START}(?:{_URL_START}|[^\s;,\"'])+", re.IGNORECASE)
 # Every request compares the same few URLs of its stream; at 8 KiB each, as long as a head may be, the worst is 8 MiB.
 _KNOWN_KEYS = 1024
 

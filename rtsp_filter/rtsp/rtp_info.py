@@ -42,8 +42,13 @@ def encode_rtp_info(entries: tuple[RTPInfo, ...]) -> str:
 
 
 def rewrite_rtp_info(value: str, rewrite: Callable[[str], str]) -> str:
-    """The header's value with each URL replaced by what `rewrite` makes of it."""
-    return encode_rtp_info(tuple(replace(entry, url=rewrite(entry.url)) for entry in parse_rtp_info(value)))
+    """The header's value with each URL replaced by what `rewrite` makes of it; parameters that hold one are dropped."""
+    return encode_rtp_info(tuple(_rewritten(entry, rewrite) for entry in parse_rtp_info(value)))
+
+
+def _rewritten(entry: RTPInfo, rewrite: Callable[[str], str]) -> RTPInfo:
+    others = tuple(parameter for parameter in entry.others if "://" not in parameter)
+    return replace(entry, url=rewrite(entry.url), others=others)
 
 
 def _parse_entry(entry: str) -> RTPInfo | None:
