@@ -132,6 +132,7 @@ class SessionState(StrEnum):
     UNKNOWN = "unknown"
     READY = "ready"
     PLAYING = "playing"
+    RECORDING = "recording"
 
 
 class Session(ApiModel):
@@ -180,7 +181,7 @@ class Relay(ApiModel):
     addresses: tuple[str, ...] = Field(description="Addresses of the media proxy; wildcards mean all of them.")
     ingress: PortPair | None = Field(description="Where the camera sends to; null while it waits.")
     egress: PortPair | None = Field(description="Where the player sees media come from; null while it waits.")
-    receiver: Receiver = Field(description="Where the media goes.")
+    receiver: Receiver | None = Field(description="Where the media goes; null while that is not known yet.")
     proxy: str = Field(description="Node id of the RTSP proxy that asked for it.")
 
 

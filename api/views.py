@@ -27,6 +27,7 @@ _KINDS = {MEDIA_CLUSTER: models.ProxyKind.MEDIA, GATEWAY_CLUSTER: models.ProxyKi
 _STATES = {
     relay_pb2.READY: models.SessionState.READY,
     relay_pb2.PLAYING: models.SessionState.PLAYING,
+    relay_pb2.RECORDING: models.SessionState.RECORDING,
 }
 RESOURCE_TYPE_NAMES = tuple(sorted(kind.short_name for kind in RESOURCE_TYPES.values()))
 """Short names of the types of resources that proxies are sent."""
@@ -191,7 +192,9 @@ def _relay(plane: ControlPlane, relay: Relay) -> models.Relay:
         addresses=media.addresses,
         ingress=None if ports is None else _pair(ports.ingress),
         egress=None if ports is None else _pair(ports.egress),
-        receiver=models.Receiver(
+        receiver=None
+        if receiver is None
+        else models.Receiver(
             address=receiver.address, ports=models.PortPair(rtp=receiver.rtp_port, rtcp=receiver.rtcp_port)
         ),
         proxy=relay.owner,

@@ -16,6 +16,7 @@ gstreamer1.0-tools|command -v gst-launch-1.0 && command -v gst-inspect-1.0|gst-l
 gstreamer1.0-plugins-base|has_elements videoconvert audioconvert playbin|GStreamer's base elements
 gstreamer1.0-plugins-good|has_elements rtspsrc rtph264depay rtpmp4gdepay qtdemux aacparse|GStreamer's RTSP source
 gstreamer1.0-plugins-bad|has_elements h264parse checksumsink|GStreamer's H.264 parser and checksum sink
+gstreamer1.0-rtsp|has_elements rtspclientsink|GStreamer's RTSP publisher
 gstreamer1.0-libav|has_elements avdec_h264 avdec_aac|GStreamer's H.264 and AAC decoders
 python3-gi|/usr/bin/python3 -c 'import gi'|GStreamer's Python binding
 gir1.2-gst-rtsp-server-1.0|has_rtsp_server|gst-rtsp-server, used from /usr/bin/python3

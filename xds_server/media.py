@@ -195,7 +195,7 @@ class MediaPlane:
         if not (self.connected and self._proxy_had_state):
             return []
         slots = range(self.settings.layout.capacity)
-        empty = [slot for slot in slots if self.registry.receiver(slot) is None]
+        empty = [slot for slot in slots if not self.registry.occupied(slot)]
         return [slot for slot in empty if not all(self._has(ENDPOINT.type_url, name) for name in slot_names(slot))]
 
     def _slots_within(self, proxy: MediaProxy) -> int:

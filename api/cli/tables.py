@@ -90,6 +90,10 @@ def _ports(pair: PortPair | None) -> str | None:
     return None if pair is None else f"{pair.rtp}-{pair.rtcp}"
 
 
+def _receiver(relay: Relay) -> str | None:
+    return None if relay.receiver is None else f"{relay.receiver.address} {_ports(relay.receiver.ports)}"
+
+
 RELAYS: View[Relay] = View(
     columns={
         "slot": lambda relay: relay.slot,
@@ -97,7 +101,7 @@ RELAYS: View[Relay] = View(
         "media": lambda relay: relay.media,
         "from camera": lambda relay: _ports(relay.ingress),
         "to player": lambda relay: _ports(relay.egress),
-        "player": lambda relay: f"{relay.receiver.address} {_ports(relay.receiver.ports)}",
+        "player": _receiver,
         "session": lambda relay: relay.session,
         "proxy": lambda relay: relay.proxy,
         "relay": lambda relay: relay.id,

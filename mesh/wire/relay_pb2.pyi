@@ -12,6 +12,7 @@ class SessionState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SESSION_STATE_UNSPECIFIED: _ClassVar[SessionState]
     READY: _ClassVar[SessionState]
     PLAYING: _ClassVar[SessionState]
+    RECORDING: _ClassVar[SessionState]
 
 class SessionTransport(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -21,6 +22,7 @@ class SessionTransport(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 SESSION_STATE_UNSPECIFIED: SessionState
 READY: SessionState
 PLAYING: SessionState
+RECORDING: SessionState
 SESSION_TRANSPORT_UNSPECIFIED: SessionTransport
 UDP: SessionTransport
 TCP: SessionTransport

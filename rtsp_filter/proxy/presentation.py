@@ -145,6 +145,32 @@ def describe(
     return presentation, _neutral(description, presentation, local_address).encode()
 
 
+def announced(client_url: str, upstream_url: str, body: bytes) -> tuple[Presentation, bytes]:
+    """The presentation that a client's ANNOUNCE makes, and the session description for the camera.
+
+    Control attributes that name this proxy are made relative. Raises SDPError when the body is no session description.
+    """
+    description = SessionDescription.parse(body)
+    shown: dict[int | None, str] = {}
+    if description.control is not None and is_absolute(description.control):
+        shown[None] = "*"
+    tracks = []
+    for index, media in enumerate(description.media):
+        control = media.control
+        if control is None or is_absolute(control):
+            shown[index] = f"msm-track={index}"
+        told = shown.get(index, control)
+        tracks.append(Track(media=media.media, control=control or "*", upstream_url=resolve(upstream_url, told)))
+    presentation = Presentation(
+        client_url=client_url,
+        client_base=with_slash(client_url),
+        upstream_url=upstream_url,
+        upstream_aggregate=upstream_url,
+        tracks=tuple(tracks),
+    )
+    return presentation, (description.with_controls(shown) if shown else description).encode()
+
+
 def _neutral(description: SessionDescription, presentation: Presentation, local_address: str) -> SessionDescription:
     """The description without a trace of the camera's address."""
     description = description.with_connection("::" if ":" in local_address else "0.0.0.0")

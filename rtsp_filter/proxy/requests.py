@@ -13,7 +13,7 @@ import structlog
 from rtsp_filter.proxy import transport
 from rtsp_filter.proxy.forwarding import client_response, request_headers
 from rtsp_filter.proxy.limits import MAX_DESCRIBED, MAX_SESSIONS_PER_CONNECTION
-from rtsp_filter.proxy.presentation import Presentation, Track, describe
+from rtsp_filter.proxy.presentation import Presentation, Track, announced, describe
 from rtsp_filter.proxy.session import Client, Described, Host, Session
 from rtsp_filter.proxy.upstream import Upstream, UpstreamError
 from rtsp_filter.routing import Decision, NoRoute, NoRouteKind, RouteRequest
@@ -24,6 +24,7 @@ from rtsp_filter.rtsp import (
     Request,
     Response,
     RTSPError,
+    SDPError,
     SessionHeader,
     StateError,
     StatusCode,
@@ -53,9 +54,11 @@ class RequestHandler:
         self._methods: dict[str, Callable[[Request], Awaitable[Response]]] = {
             Method.OPTIONS: self._options,
             Method.DESCRIBE: self._describe,
+            Method.ANNOUNCE: self._announce,
             Method.SETUP: self._setup,
-            Method.PLAY: self._play,
-            Method.PAUSE: self._play,
+            Method.PLAY: self._in_session,
+            Method.RECORD: self._in_session,
+            Method.PAUSE: self._in_session,
             Method.TEARDOWN: self._teardown,
             Method.GET_PARAMETER: self._parameter,
             Method.SET_PARAMETER: self._parameter,
@@ -103,6 +106,25 @@ class RequestHandler:
         self._remember(described)
         base = described.presentation.client_base
         return client_response(request, response, described.presentation, [("Content-Base", base)], body)
+
+    async def _announce(self, request: Request) -> Response:
+        """A client offers a stream of its own, to record it (RFC 2326, 10.3)."""
+        url = _client_url(request)
+        described = await self._to_describe(request, url)
+        upstream_url = described.presentation.upstream_url
+        try:
+            presentation, body = _announced(str(url), upstream_url, request.body)
+            response = await described.upstream.request(
+                Method.ANNOUNCE, upstream_url, headers=request_headers(request), body=body
+            )
+            if response.status != StatusCode.OK:
+                return self._refused(request, described, response)
+            described.presentation = presentation
+        except BaseException:
+            described.upstream.close()
+            raise
+        self._remember(described)
+        return client_response(request, response, presentation, [])
 
     async def _to_describe(self, request: Request, url: RTSPURL) -> Described:
         """A connection to the camera: the one that asked for a password, since the question is good there only."""
@@ -174,7 +196,7 @@ class RequestHandler:
             return frozenset({LowerTransport.TCP})
         return frozenset(LowerTransport)
 
-    async def _play(self, request: Request) -> Response:
+    async def _in_session(self, request: Request) -> Response:
         return await self._session(request).forward(request)
 
     async def _teardown(self, request: Request) -> Response:
@@ -247,6 +269,13 @@ def _client_url(request: Request) -> RTSPURL:
     if not request.url.isprintable():
         raise URLError("the URL has characters that no URL has")
     return RTSPURL.parse(request.url).without_userinfo()
+
+
+def _announced(client_url: str, upstream_url: str, body: bytes) -> tuple[Presentation, bytes]:
+    try:
+        return announced(client_url, upstream_url, body)
+    except SDPError as error:
+        raise RTSPError(str(error), status=StatusCode.BAD_REQUEST) from error
 
 
 def _track(presentation: Presentation, url: RTSPURL) -> tuple[str, str]:

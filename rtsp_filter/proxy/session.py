@@ -44,6 +44,7 @@ from rtsp_filter.rtsp import (
 )
 
 _BACKEND_TRANSPORTS = {BackendTransport.UDP: LowerTransport.UDP, BackendTransport.TCP: LowerTransport.TCP}
+_REPORTED = {State.PLAYING: relay_pb2.PLAYING, State.RECORDING: relay_pb2.RECORDING}
 # Answers to TEARDOWN that mean that the camera sends no more.
 _STOPPED = (StatusCode.OK, StatusCode.SESSION_NOT_FOUND)
 
@@ -181,7 +182,7 @@ class Session:
         )
         if response.status == StatusCode.OK and after is not self.state:
             self.state = after
-            self.played |= after is State.PLAYING
+            self.played |= after in _REPORTED
             self._report()
             log.info(f"session is {after.value.lower()}", **self._identity())
         return client_response(request, response, self.presentation, [self.header])
@@ -387,7 +388,7 @@ class Session:
                 cluster=self.decision.cluster,
                 endpoint=f"{endpoint.address}:{endpoint.port}",
                 transport=relay_pb2.TCP if self.lower is LowerTransport.TCP else relay_pb2.UDP,
-                state=relay_pb2.PLAYING if self.state is State.PLAYING else relay_pb2.READY,
+                state=_REPORTED.get(self.state, relay_pb2.READY),
                 media=[way.media for way in self.ways.values()],
                 started_at=self._started,
             )

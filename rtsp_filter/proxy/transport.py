@@ -66,23 +66,22 @@ def channel_table(tracks: Iterable[tuple[Pair, Pair]]) -> bytes | None:
 
 
 def upstream_udp(spec: TransportSpec, allocation: Allocation, local_address: str, camera_address: str) -> TransportSpec:
-    """What to ask of the camera for UDP. Raises TransportError where its media could not reach the media proxy.
+    """What to ask of the camera for UDP: to send to the relay's entrance, or, where the client records, to receive from
+    its exit. Raises TransportError where media could not pass between the camera and the media proxy.
 
     `local_address` is this end of the connection to the camera: where it sends to unless told otherwise.
     """
     media = media_address(allocation.addresses, camera_address, "the camera")
     destination = None if _unspecified(media) or _same_address(media, local_address) else media
+    port = allocation.egress_port if spec.records else allocation.ingress_port
     return TransportSpec(
-        profile=spec.profile,
-        destination=destination,
-        client_port=Pair(allocation.ingress_port, allocation.ingress_port + 1),
-        mode=spec.mode,
+        profile=spec.profile, destination=destination, client_port=Pair(port, port + 1), mode=_mode(spec)
     )
 
 
 def upstream_tcp(spec: TransportSpec, pair: Pair) -> TransportSpec:
     """What to ask of the camera for interleaved media."""
-    return TransportSpec(profile=spec.profile, lower=LowerTransport.TCP, interleaved=pair, mode=spec.mode)
+    return TransportSpec(profile=spec.profile, lower=LowerTransport.TCP, interleaved=pair, mode=_mode(spec))
 
 
 def answer_udp(
@@ -93,11 +92,12 @@ def answer_udp(
     Raises TransportError where the media proxy cannot reach the client.
     """
     media = media_address(allocation.addresses, client_address, "the client")
+    port = allocation.ingress_port if spec.records else allocation.egress_port
     return replace(
         _answer(spec, granted),
         source=None if _unspecified(media) else media,
         client_port=spec.client_port,
-        server_port=Pair(allocation.egress_port, allocation.egress_port + 1),
+        server_port=Pair(port, port + 1),
     )
 
 
@@ -129,6 +129,11 @@ def reaches(addresses: Sequence[str], peer: str) -> bool:
     except TransportError:
         return False
     return True
+
+
+def _mode(spec: TransportSpec) -> str | None:
+    """What the camera is told: the RFC has RECORD in quotes, and ffmpeg as a server takes it only without."""
+    return "record" if spec.records else spec.mode
 
 
 def _answer(spec: TransportSpec, granted: TransportSpec | None) -> TransportSpec:

@@ -1,11 +1,12 @@
-"""How the media of one track gets from the camera's leg of a session to the client's.
+"""How the media of one track gets from one leg of a session to the other.
 
-Each leg is UDP or TCP, so there are four ways. UDP always passes the media proxy: a relay leads from the camera to the
-client, or, where one leg is TCP, to or from this process, which puts datagrams into interleaved frames or takes them
-out. TCP to TCP passes through without a look inside (the session itself forwards whole reads).
+Each leg is UDP or TCP, and media runs from the camera to the client or, where the client records, the other way. UDP
+always passes the media proxy: a relay leads from the sender to the receiver, or, where one leg is TCP, to or from this
+process, which puts datagrams into interleaved frames or takes them out. TCP to TCP passes through without a look inside
+(the session itself forwards whole reads).
 
-Life of a way: `prepare` says what to ask of the camera; then either `give_up`, when the camera was not asked or has
-refused, or `granted` and `finish`, which says what to tell the client.
+Life of a way: `prepare` says what to ask of the camera; then either the session gives it up, when the camera was not
+asked or has refused, or `granted` and `finish`, which says what to tell the client.
 """
 
 from __future__ import annotations
@@ -83,21 +84,22 @@ class Way(Protocol):
 
 def make_way(legs: Legs, spec: TransportSpec, upstream: LowerTransport, media: str) -> Way:
     """The way between the client's transport, which `spec` offers, and the camera's."""
-    if spec.lower is LowerTransport.UDP:
-        return _UDPToUDP(legs, spec, media) if upstream is LowerTransport.UDP else _TCPToUDP(legs, spec, media)
-    return _UDPToTCP(legs, spec, media) if upstream is LowerTransport.UDP else _TCPToTCP(legs, spec, media)
+    if spec.lower is upstream is LowerTransport.TCP:
+        return _PassedThrough(legs, spec, upstream, media)
+    return _Relayed(legs, spec, upstream, media)
 
 
 class _Way:
-    """What all ways share."""
+    """What both ways share."""
 
-    def __init__(self, legs: Legs, spec: TransportSpec, media: str) -> None:
+    def __init__(self, legs: Legs, spec: TransportSpec, upstream: LowerTransport, media: str) -> None:
         self.media = media
         self.relay_id: str | None = None
         self.camera_channels: Pair | None = None
         self.client_channels: Pair | None = None
         self._legs = legs
         self._spec = spec
+        self._upstream = upstream
         self._granted: TransportSpec | None = None
 
     def granted(self, spec: TransportSpec | None) -> None:
@@ -106,58 +108,121 @@ class _Way:
             self.camera_channels = spec.interleaved
 
     def from_client(self, kind: int, payload: bytes) -> None:
-        raise NotImplementedError
+        """Nobody looks at frames that pass through."""
 
     def from_camera(self, kind: int, payload: bytes) -> None:
-        raise NotImplementedError
+        """Nobody looks at frames that pass through."""
 
     def close(self) -> None:
-        pass
+        """Nothing is held."""
+
+
+class _PassedThrough(_Way):
+    """The camera is asked for the client's own channels, so that nothing needs to change."""
+
+    async def prepare(self) -> TransportSpec:
+        self.client_channels = self.camera_channels = transport.channels(self._spec, self._legs.client_channels)
+        return transport.upstream_tcp(self._spec, self.client_channels)
+
+    async def finish(self) -> TransportSpec:
+        assert self.client_channels is not None
+        return transport.answer_tcp(self._spec, self._granted, self.client_channels)
 
 
 class _Relayed(_Way):
-    """A way through the media proxy."""
+    """Through the media proxy. Where a leg is TCP, this process is that end of the relay."""
 
     _relay: Relay | None = None
     _allocation: Allocation | None = None
+    _end: UDPEnd | None = None
 
-    async def _open(self, receiver: Receiver) -> Allocation:
-        relay = self._legs.relays.open(self._legs.session_id, self.media, receiver)
-        self._relay, self.relay_id = relay, relay.relay_id
-        self._legs.hold(relay.relay_id)
-        self._allocation = await _opened(relay.allocated)
-        return self._allocation
+    @property
+    def _client_is_here(self) -> bool:
+        return self._spec.lower is LowerTransport.TCP
 
-    async def _ready(self) -> Allocation:
+    @property
+    def _camera_is_here(self) -> bool:
+        return self._upstream is LowerTransport.TCP
+
+    async def prepare(self) -> TransportSpec:
+        legs = self._legs
+        if self._client_is_here:
+            self.client_channels = transport.channels(self._spec, legs.client_channels)
+        if self._camera_is_here:
+            self.camera_channels = transport.free_channels(legs.camera_channels)
+        receiver = self._receiver()
+        self._relay = relay = legs.relays.open(legs.session_id, self.media, receiver)
+        self.relay_id = relay.relay_id
+        legs.hold(relay.relay_id)
+        self._allocation = allocation = await _opened(relay.allocated)
+        if not self._client_is_here:
+            self._answer(allocation)  # what cannot be answered is not asked for
+        if self._client_is_here or self._camera_is_here:
+            self._connect_end(allocation)
+        return self._question(allocation)
+
+    async def finish(self) -> TransportSpec:
         assert self._relay is not None
         assert self._allocation is not None
-        await _opened(self._relay.ready)
-        return self._allocation
+        ready = self._relay.ready
+        if self._leads_to_camera:
+            ready = self._legs.relays.move(self._relay.relay_id, self._camera_receiver())
+        await _opened(ready)
+        return self._answer(self._allocation)
 
-    def _ask_for_udp(self, allocation: Allocation) -> TransportSpec:
+    def from_client(self, kind: int, payload: bytes) -> None:
+        self._into_relay(kind, payload)
+
+    def from_camera(self, kind: int, payload: bytes) -> None:
+        self._into_relay(kind, payload)
+
+    def close(self) -> None:
+        if self._end is not None:
+            self._end.close()
+            self._end = None
+
+    @property
+    def _leads_to_camera(self) -> bool:
+        """Whether the receiver is a UDP port of the camera, which is known only when it has granted the track."""
+        return self._spec.records and not self._camera_is_here
+
+    def _receiver(self) -> Receiver | None:
+        """Where the relay leads, as far as that is known before the camera is asked."""
+        if self._leads_to_camera:
+            return None
+        if self._spec.records or self._client_is_here:
+            end = self._open_end(self._known_media_address())
+            return Receiver(address=end.address, rtp_port=end.ports.rtp, rtcp_port=end.ports.rtcp)
+        ports = self._spec.client_port
+        assert ports is not None
+        return Receiver(address=self._legs.client_address, rtp_port=ports.rtp, rtcp_port=ports.rtcp)
+
+    def _camera_receiver(self) -> Receiver:
+        ports = None if self._granted is None else self._granted.server_port
+        if ports is None or 0 in ports:
+            raise RTSPError("the camera did not say to which ports it wants media", status=StatusCode.BAD_GATEWAY)
+        return Receiver(address=self._legs.upstream.peer_address, rtp_port=ports.rtp, rtcp_port=ports.rtcp)
+
+    def _question(self, allocation: Allocation) -> TransportSpec:
+        if self.camera_channels is not None:
+            return transport.upstream_tcp(self._spec, self.camera_channels)
         upstream = self._legs.upstream
         return transport.upstream_udp(self._spec, allocation, upstream.local_address, upstream.peer_address)
 
+    def _answer(self, allocation: Allocation) -> TransportSpec:
+        if self.client_channels is not None:
+            return transport.answer_tcp(self._spec, self._granted, self.client_channels)
+        return transport.answer_udp(self._spec, self._granted, allocation, self._legs.client_address)
 
-class _UDPToUDP(_Relayed):
-    """Media never meets this process."""
+    # The end that is here
 
-    async def prepare(self) -> TransportSpec:
-        ports = self._spec.client_port
-        assert ports is not None
-        receiver = Receiver(address=self._legs.client_address, rtp_port=ports.rtp, rtcp_port=ports.rtcp)
-        allocation = await self._open(receiver)
-        transport.answer_udp(self._spec, None, allocation, self._legs.client_address)  # before the camera is asked
-        return self._ask_for_udp(allocation)
-
-    async def finish(self) -> TransportSpec:
-        return transport.answer_udp(self._spec, self._granted, await self._ready(), self._legs.client_address)
-
-
-class _Ended(_Relayed):
-    """One end of the relay is here."""
-
-    _end: UDPEnd | None = None
+    def _known_media_address(self) -> str:
+        addresses = self._legs.relays.media_addresses
+        if not addresses:
+            raise RTSPError(
+                "UDP on one side only needs a media proxy, and none is known yet", status=StatusCode.SERVICE_UNAVAILABLE
+            )
+        return addresses[0]
 
     def _open_end(self, media_address: str) -> UDPEnd:
         try:
@@ -168,80 +233,22 @@ class _Ended(_Relayed):
             ) from error
         return self._end
 
-    def close(self) -> None:
-        if self._end is not None:
-            self._end.close()
-            self._end = None
+    def _connect_end(self, allocation: Allocation) -> None:
+        """As the receiver, which has its ports already, or as the sender."""
+        receives = self._end is not None
+        end = self._end or self._open_end(allocation.addresses[0])
+        end.connect(allocation.egress_port if receives else allocation.ingress_port, self._out_of_relay)
 
-
-class _UDPToTCP(_Ended):
-    """A UDP camera for a client over TCP."""
-
-    async def prepare(self) -> TransportSpec:
-        self.client_channels = transport.channels(self._spec, self._legs.client_channels)
-        addresses = self._legs.relays.media_addresses
-        if not addresses:
-            raise RTSPError(
-                "the camera sends over UDP, which needs a media proxy, and none is known yet",
-                status=StatusCode.SERVICE_UNAVAILABLE,
-            )
-        end = self._open_end(addresses[0])
-        ports = end.ports
-        allocation = await self._open(Receiver(address=end.address, rtp_port=ports.rtp, rtcp_port=ports.rtcp))
-        wanted = self._ask_for_udp(allocation)
-        end.connect(allocation.egress_port, self.from_camera)
-        return wanted
-
-    async def finish(self) -> TransportSpec:
-        assert self.client_channels is not None
-        await self._ready()
-        return transport.answer_tcp(self._spec, self._granted, self.client_channels)
-
-    def from_camera(self, kind: int, payload: bytes) -> None:
-        assert self.client_channels is not None
-        self._legs.client.write_frame(self.client_channels[kind], payload)
-
-    def from_client(self, kind: int, payload: bytes) -> None:
+    def _into_relay(self, kind: int, payload: bytes) -> None:
         if self._end is not None:
             self._end.send(kind, payload)
 
-
-class _TCPToUDP(_Ended):
-    """A TCP camera for a client over UDP."""
-
-    async def prepare(self) -> TransportSpec:
-        ports = self._spec.client_port
-        assert ports is not None
-        self.camera_channels = transport.free_channels(self._legs.camera_channels)
-        receiver = Receiver(address=self._legs.client_address, rtp_port=ports.rtp, rtcp_port=ports.rtcp)
-        allocation = await self._open(receiver)
-        transport.answer_udp(self._spec, None, allocation, self._legs.client_address)
-        self._open_end(allocation.addresses[0]).connect(allocation.ingress_port, self.from_client)
-        return transport.upstream_tcp(self._spec, self.camera_channels)
-
-    async def finish(self) -> TransportSpec:
-        return transport.answer_udp(self._spec, self._granted, await self._ready(), self._legs.client_address)
-
-    def from_camera(self, kind: int, payload: bytes) -> None:
-        if self._end is not None:
-            self._end.send(kind, payload)
-
-    def from_client(self, kind: int, payload: bytes) -> None:
-        """What the client sent by UDP, which the media proxy passed on."""
-        assert self.camera_channels is not None
-        self._legs.upstream.send_frame(self.camera_channels[kind], payload)
-
-
-class _TCPToTCP(_Way):
-    """Frames pass through; the camera is asked for the client's own channels, so that nothing needs to change."""
-
-    async def prepare(self) -> TransportSpec:
-        self.client_channels = self.camera_channels = transport.channels(self._spec, self._legs.client_channels)
-        return transport.upstream_tcp(self._spec, self.client_channels)
-
-    async def finish(self) -> TransportSpec:
-        assert self.client_channels is not None
-        return transport.answer_tcp(self._spec, self._granted, self.client_channels)
+    def _out_of_relay(self, kind: int, datagram: bytes) -> None:
+        """What came over UDP goes to the leg that is TCP."""
+        if self.client_channels is not None:
+            self._legs.client.write_frame(self.client_channels[kind], datagram)
+        elif self.camera_channels is not None:
+            self._legs.upstream.send_frame(self.camera_channels[kind], datagram)
 
 
 async def _opened(future: asyncio.Future[T]) -> T:

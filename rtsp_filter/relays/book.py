@@ -110,20 +110,24 @@ class RelayBook:
         self._sessions: dict[str, relay_pb2.Session] = {}
 
     def open(
-        self, relay_id: str, session_id: str, media: str, receiver: Receiver, granted: Allocation | None = None
+        self, relay_id: str, session_id: str, media: str, receiver: Receiver | None, granted: Allocation | None = None
     ) -> relay_pb2.ProxyMessage:
-        """A relay is wanted; with a slot that was granted, it is held from now on."""
+        """A relay is wanted; with a slot that was granted, it is held from now on. Without a receiver it leads nowhere
+        until it is moved."""
         if granted is not None:
             self._slots[relay_id] = granted.slot
         self._relays[relay_id] = relay_pb2.OpenRelay(
             relay_id=relay_id,
             session_id=session_id,
             media=media,
-            receiver=relay_pb2.Receiver(
-                address=receiver.address, rtp_port=receiver.rtp_port, rtcp_port=receiver.rtcp_port
-            ),
+            receiver=None if receiver is None else _receiver(receiver),
             slot=None if granted is None else granted.slot,
         )
+        return relay_pb2.ProxyMessage(open_relay=self._relays[relay_id])
+
+    def move(self, relay_id: str, receiver: Receiver) -> relay_pb2.ProxyMessage:
+        """A relay shall lead elsewhere. Raises KeyError for one that is not held."""
+        self._relays[relay_id].receiver.CopyFrom(_receiver(receiver))
         return relay_pb2.ProxyMessage(open_relay=self._relays[relay_id])
 
     def close(self, relay_ids: Collection[str], *, sender_stopped: bool) -> relay_pb2.ProxyMessage:
@@ -205,3 +209,7 @@ def _allocation(slot: relay_pb2.Slot) -> Allocation:
         ingress_port=slot.ingress_port,
         egress_port=slot.egress_port,
     )
+
+
+def _receiver(receiver: Receiver) -> relay_pb2.Receiver:
+    return relay_pb2.Receiver(address=receiver.address, rtp_port=receiver.rtp_port, rtcp_port=receiver.rtcp_port)

@@ -122,19 +122,33 @@ class RelayClient:
             self._refusal = reason
             log.error("the control plane refuses this RTSP proxy; it has no media over UDP", reason=reason)
 
-    def open(self, session_id: str, media: str, receiver: Receiver) -> Relay:
-        """Ask for a relay. Its futures raise RelayError."""
-        loop = asyncio.get_running_loop()
-        relay = Relay(relay_id=secrets.token_hex(8), allocated=loop.create_future(), ready=loop.create_future())
-        # Whoever waits for one of the two hears of a failure; the other must not be called unheard.
-        for future in (relay.allocated, relay.ready):
-            future.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._opening[relay.relay_id] = relay
+    def open(self, session_id: str, media: str, receiver: Receiver | None) -> Relay:
+        """Ask for a relay; without a receiver, for one that is moved later. Its futures raise RelayError."""
+        relay = self._begin(secrets.token_hex(8))
         granted = self._granted.popleft() if self._granted else None
         self._send(self._book.open(relay.relay_id, session_id, media, receiver, granted))
         if granted is not None:
             relay.allocated.set_result(granted)
-        loop.call_later(0 if self._refusal else OPEN_TIMEOUT, self._open_timed_out, relay.relay_id)
+        return relay
+
+    def move(self, relay_id: str, receiver: Receiver) -> asyncio.Future[None]:
+        """Let an open relay lead elsewhere; done when it does. Raises RelayError, as the future does."""
+        relay = self._begin(relay_id)
+        try:
+            self._send(self._book.move(relay_id, receiver))
+        except KeyError:
+            del self._opening[relay_id]
+            raise RelayError(RelayFailure.REFUSED, "the relay was taken back") from None
+        return relay.ready
+
+    def _begin(self, relay_id: str) -> Relay:
+        loop = asyncio.get_running_loop()
+        relay = Relay(relay_id=relay_id, allocated=loop.create_future(), ready=loop.create_future())
+        # Whoever waits for one of the two hears of a failure; the other must not be called unheard.
+        for future in (relay.allocated, relay.ready):
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._opening[relay_id] = relay
+        loop.call_later(0 if self._refusal else OPEN_TIMEOUT, self._open_timed_out, relay)
         return relay
 
     def close(self, relay_ids: Collection[str], *, sender_stopped: bool) -> None:
@@ -221,7 +235,7 @@ class RelayClient:
                 self.media_addresses = allocations[-1].addresses
             case Ready(relay_id=relay_id):
                 relay = self._opening.pop(relay_id, None)
-                if relay is not None:
+                if relay is not None and not relay.ready.done():
                     relay.ready.set_result(None)
             case Failed(relay_id=relay_id, error=error):
                 self._failed(relay_id, error)
@@ -235,11 +249,11 @@ class RelayClient:
             return
         _fail(relay, error)
 
-    def _open_timed_out(self, relay_id: str) -> None:
+    def _open_timed_out(self, relay: Relay) -> None:
         """Nobody answers; whoever waits for the relay gives it back, and knows whether its sender has stopped."""
-        if relay_id not in self._opening:
-            return
-        _fail(self._opening.pop(relay_id), self._unavailable())
+        if self._opening.get(relay.relay_id) is relay:
+            del self._opening[relay.relay_id]
+            _fail(relay, self._unavailable())
 
     def _unavailable(self) -> RelayError:
         if self._refusal:

@@ -20,6 +20,7 @@ class State(Enum):
     INIT = "Init"
     READY = "Ready"
     PLAYING = "Playing"
+    RECORDING = "Recording"
 
 
 TRANSITIONS: Mapping[tuple[State, Method], State] = MappingProxyType(
@@ -28,16 +29,21 @@ TRANSITIONS: Mapping[tuple[State, Method], State] = MappingProxyType(
         (State.INIT, Method.TEARDOWN): State.INIT,
         (State.READY, Method.SETUP): State.READY,
         (State.READY, Method.PLAY): State.PLAYING,
+        (State.READY, Method.RECORD): State.RECORDING,
         (State.READY, Method.TEARDOWN): State.INIT,
         (State.PLAYING, Method.SETUP): State.PLAYING,
         (State.PLAYING, Method.PLAY): State.PLAYING,
         (State.PLAYING, Method.PAUSE): State.READY,
         (State.PLAYING, Method.TEARDOWN): State.INIT,
+        (State.RECORDING, Method.SETUP): State.RECORDING,
+        (State.RECORDING, Method.RECORD): State.RECORDING,
+        (State.RECORDING, Method.PAUSE): State.READY,
+        (State.RECORDING, Method.TEARDOWN): State.INIT,
     }
 )
 
 STATELESS = frozenset(
-    {Method.DESCRIBE, Method.OPTIONS, Method.GET_PARAMETER, Method.SET_PARAMETER},
+    {Method.DESCRIBE, Method.ANNOUNCE, Method.OPTIONS, Method.GET_PARAMETER, Method.SET_PARAMETER},
 )
 """Allowed in every state, changing none."""
 

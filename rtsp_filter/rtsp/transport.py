@@ -65,6 +65,11 @@ class TransportSpec:
     mode: str | None = None
     others: tuple[str, ...] = ()
 
+    @property
+    def records(self) -> bool:
+        """Whether the client sends (mode=RECORD, RFC 2326, 12.39)."""
+        return self.mode is not None and "RECORD" in self.mode.upper()
+
     def encode(self) -> str:
         """The entry as text; UDP goes unsaid, which every peer understands."""
         protocol = self.profile + ("/TCP" if self.lower is LowerTransport.TCP else "")

@@ -102,7 +102,9 @@ async def test_describe_of_what_cannot_be_had(scene: Scene, path: str, status: i
         ("SETUP", {"Transport": f"{UDP_OFFER};destination=192.0.2.7"}, 403, "destination 192.0.2.7"),
         ("SETUP", {"Transport": UDP_OFFER, "Session": "unknown"}, 454, "no such session"),
         ("PLAY", {}, 454, "no session"),
-        ("RECORD", {}, 501, "RECORD"),
+        ("RECORD", {}, 454, "no session"),
+        ("ANNOUNCE", {}, 400, "not a session description"),
+        ("FLY", {}, 501, "FLY"),
     ],
 )
 async def test_request_that_cannot_be_granted(

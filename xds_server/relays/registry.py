@@ -53,13 +53,13 @@ class RelayState(Enum):
 class Relay:
     """One track's way through the media proxy. Times are monotonic seconds.
 
-    An open names a `slot` when it uses a grant.
+    An open names a `slot` when it uses a grant. Without a `receiver` the slot is held, and leads nowhere yet.
     """
 
     relay_id: str
     session_id: str
     media: str
-    receiver: Receiver
+    receiver: Receiver | None
     owner: str
     state: RelayState
     deadline: float
@@ -132,8 +132,12 @@ class RelayRegistry:
         """Whether slots may be given to new relays."""
         return self._settle_at is None
 
+    def occupied(self, slot: int) -> bool:
+        """Whether `slot` is some relay's."""
+        return slot in self._by_slot
+
     def receiver(self, slot: int) -> Receiver | None:
-        """Who gets what arrives at `slot`."""
+        """Who gets what arrives at `slot`; None: nobody, or nobody yet."""
         relay_id = self._by_slot.get(slot)
         return None if relay_id is None else self.relays[relay_id].receiver
 
@@ -150,10 +154,13 @@ class RelayRegistry:
         self._grant(owner, now)
 
     def open(self, relay: Relay, now: float) -> None:
-        """A proxy wants a relay. An id that is known already is answered again, not opened twice."""
+        """A proxy wants a relay, or another receiver for one. What is known already is answered, not opened twice."""
         known = self.relays.get(relay.relay_id)
         if known is not None:
-            self._repeat(known)
+            if known.owner == relay.owner and known.receiver != relay.receiver:
+                self._move(known, relay.receiver, now)
+            else:
+                self._repeat(known)
             return
         if len(self._pending) >= MAX_PENDING:
             self._fail(relay, FailureReason.REFUSED, f"{MAX_PENDING} relays are waiting to be opened already")
@@ -170,6 +177,16 @@ class RelayRegistry:
         if self.settled:
             self._allocate(relay.relay_id, now)
             self._grant(relay.owner, now)
+
+    def _move(self, relay: Relay, receiver: Receiver | None, now: float) -> None:
+        """The relay leads elsewhere, once the media proxy has acknowledged that."""
+        moved = replace(relay, receiver=receiver)
+        if relay.slot is None:  # it waits for one
+            self.relays[relay.relay_id] = moved
+            return
+        self._pending.pop(relay.relay_id, None)
+        self._pending[relay.relay_id] = None
+        self._occupy(replace(moved, state=RelayState.OPENING, deadline=now + OPEN_TIMEOUT), relay.slot)
 
     def close(self, owner: str, relay_id: str, *, sender_stopped: bool, now: float) -> None:
         """A proxy gives a relay back; one that it does not own is left alone."""
@@ -326,10 +343,13 @@ class RelayRegistry:
         # No deadline: a relay that already carries media is not given up because the media proxy is late.
         stated = replace(relay, slot=slot, state=RelayState.OPENING)
         self._occupy(stated, slot)
-        if self._acknowledged(slot):
+        if self.relays[relay.relay_id].state is RelayState.OPENING and self._acknowledged(slot):
             self._ready(stated)
 
     def _occupy(self, relay: Relay, slot: int) -> None:
+        if relay.receiver is None:  # there is nothing that the media proxy would have to acknowledge
+            self._pending.pop(relay.relay_id, None)
+            relay = replace(relay, state=RelayState.READY)
         self.relays[relay.relay_id] = relay
         self._by_slot[slot] = relay.relay_id
         self.changed_slots.add(slot)

@@ -121,20 +121,25 @@ class RelayService(relay_pb2_grpc.RelayServiceServicer):
 
 def relay_of(message: relay_pb2.OpenRelay, owner: str) -> Relay:
     """A relay as a proxy asks for it. Raises ValueError when its receiver is no address with two ports."""
-    receiver = message.receiver
-    address = str(ipaddress.ip_address(receiver.address))
-    if not message.relay_id or not (0 < receiver.rtp_port < 65536 and 0 < receiver.rtcp_port < 65536):
-        raise ValueError(f"relay {message.relay_id!r} needs an id and two UDP ports")
+    if not message.relay_id:
+        raise ValueError("a relay needs an id")
     return Relay(
         relay_id=message.relay_id,
         session_id=message.session_id,
         media=message.media,
-        receiver=Receiver(address=address, rtp_port=receiver.rtp_port, rtcp_port=receiver.rtcp_port),
+        receiver=_receiver(message.receiver) if message.HasField("receiver") else None,
         owner=owner,
         state=RelayState.WAITING,
         deadline=math.inf,
         slot=message.slot if message.HasField("slot") else None,
     )
+
+
+def _receiver(message: relay_pb2.Receiver) -> Receiver:
+    address = str(ipaddress.ip_address(message.address))
+    if not (0 < message.rtp_port < 65536 and 0 < message.rtcp_port < 65536):
+        raise ValueError(f"the receiver {address} needs two UDP ports")
+    return Receiver(address=address, rtp_port=message.rtp_port, rtcp_port=message.rtcp_port)
 
 
 def control_message(message: RelayMessage, layout: SlotLayout, addresses: Iterable[str]) -> Any:

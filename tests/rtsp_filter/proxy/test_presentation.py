@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtsp_filter.proxy.presentation import Presentation, describe
+from rtsp_filter.proxy.presentation import Presentation, announced, describe
 from rtsp_filter.rtsp import Headers, SDPError, SessionDescription, resolve
 
 CAMERA = "rtsp://192.0.2.10:554/stream1"
@@ -116,3 +116,21 @@ def test_a_stream_of_ipv6_is_described_as_such() -> None:
 def test_what_is_no_session_description_is_refused() -> None:
     with pytest.raises(SDPError):
         describe(CLIENT, CAMERA, Headers(), b"<html>", "127.0.0.1")
+
+
+def test_an_announced_stream_has_its_tracks_below_the_cameras_url() -> None:
+    body = b"v=0\r\na=control:*\r\nm=video 0 RTP/AVP 96\r\na=control:streamid=0\r\n"
+    presentation, told = announced("rtsp://mesh/studio", "rtsp://192.0.2.10/live", body)
+    track = presentation.track("rtsp://mesh/studio/streamid=0")
+    assert told == body
+    assert track is not None
+    assert track.upstream_url == "rtsp://192.0.2.10/live/streamid=0"
+
+
+def test_announced_controls_that_name_the_mesh_become_relative_for_the_camera() -> None:
+    body = b"v=0\r\na=control:rtsp://mesh/studio\r\nm=audio 0 RTP/AVP 0\r\na=control:rtsp://mesh/studio/a\r\n"
+    presentation, told = announced("rtsp://mesh/studio", "rtsp://192.0.2.10/live", body)
+    track = presentation.track("rtsp://mesh/studio/a")
+    assert b"rtsp://" not in told
+    assert track is not None
+    assert track.upstream_url == "rtsp://192.0.2.10/live/msm-track=0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Collection, Iterable
 from types import SimpleNamespace
 from typing import Any, cast
@@ -286,3 +287,53 @@ async def test_a_session_that_is_never_played_is_given_up_and_one_that_was_playe
     idle.proxy._expect_play(idle.session)
     await idle.end()
     assert idle.session.ended
+
+
+async def test_a_camera_that_refuses_udp_is_asked_for_tcp_and_the_client_keeps_its_own() -> None:
+    scene = Scene()
+    task = scene.set_up(0)
+    await scene.camera.answer(Method.SETUP, 461)
+    await scene.camera.answer(Method.SETUP)
+    scene.relays.opened[1].ready.set_result(None)
+    response = await task
+    assert "client_port=5000-5001" in (response.headers.get("Transport") or "")
+    assert scene.relays.closed == [("0", True)]
+    scene.proxy.session_over(scene.session, "test")
+    await scene.end()
+    assert scene.relays.closed == [("0", True), ("1", True)]
+
+
+async def test_a_camera_that_grants_tcp_where_udp_was_asked_for_is_taken_at_its_word() -> None:
+    scene = Scene()
+    task = scene.set_up(0)
+    await scene.camera.answer(Method.SETUP, 200, ("Transport", "RTP/AVP/TCP;unicast;interleaved=4-5"))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    scene.relays.opened[1].ready.set_result(None)
+    assert (await task).status == 200
+    [way] = scene.session.ways.values()
+    assert way.camera_channels == (4, 5)
+    scene.proxy.session_over(scene.session, "test")
+    await scene.end()
+
+
+async def test_a_camera_that_grants_udp_where_tcp_was_asked_for_is_refused() -> None:
+    scene = Scene(LowerTransport.TCP)
+    task = scene.set_up(0, LowerTransport.TCP)
+    await scene.camera.answer(Method.SETUP, 200, ("Transport", "RTP/AVP;unicast;server_port=6000-6001"))
+    with pytest.raises(UpstreamError, match="granted UDP where TCP"):
+        await task
+    await scene.end()
+
+
+async def test_a_session_that_ends_while_udp_is_turned_into_tcp_frees_its_sockets() -> None:
+    scene = Scene(LowerTransport.TCP)
+    task = scene.set_up(0, LowerTransport.TCP)
+    await scene.camera.answer(Method.SETUP, 461)
+    await scene.camera.asked_to(Method.SETUP)
+    scene.proxy.session_over(scene.session, "test")
+    await scene.camera.answer(Method.SETUP)
+    await scene.end()
+    with pytest.raises(RTSPError):
+        await task
+    gc.collect()  # an open socket would warn, which is an error

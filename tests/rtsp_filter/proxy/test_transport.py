@@ -96,3 +96,13 @@ def test_channels_are_translated_only_where_the_camera_chose_others() -> None:
     table = transport.channel_table([(Pair(0, 1), Pair(2, 3)), (Pair(2, 3), Pair(0, 1))])
     assert table is not None
     assert list(table[:5]) == [2, 3, 0, 1, 4]
+
+
+@pytest.mark.parametrize("mode", ["record", '"RECORD"', "RECORD"])
+def test_who_records_sends_to_the_relays_entrance_and_the_server_receives_from_its_exit(mode: str) -> None:
+    [spec] = parse_transports(f"RTP/AVP/UDP;unicast;client_port=5000-5001;mode={mode}")
+    media = allocation("192.0.2.1")
+    asked = transport.upstream_udp(spec, media, "192.0.2.1", "192.0.2.10")
+    assert asked.encode() == "RTP/AVP;unicast;client_port=20006-20007;mode=record"
+    answer = transport.answer_udp(spec, None, media, CLIENT)
+    assert (answer.server_port, answer.client_port) == (Pair(20004, 20005), Pair(5000, 5001))

@@ -98,3 +98,13 @@ def test_a_failed_relay_is_forgotten_and_says_why() -> None:
 def test_an_operator_can_end_a_session() -> None:
     asked = relay_pb2.ControlMessage(end_session=relay_pb2.EndSession(session_id="s", reason="operator"))
     assert RelayBook("node", "instance").receive(asked) == SessionEndAsked(session_id="s", reason="operator")
+
+
+def test_a_relay_that_is_moved_is_stated_with_its_new_receiver() -> None:
+    book = RelayBook("node", "instance")
+    assert not book.open("a", "session", "video", None).open_relay.HasField("receiver")
+    book.receive(allocated("a", 3))
+    moved = book.move("a", RECEIVER)
+    assert (moved.open_relay.relay_id, moved.open_relay.receiver.rtp_port) == ("a", 5000)
+    [held] = book.state().state.relays
+    assert held.relay == moved.open_relay

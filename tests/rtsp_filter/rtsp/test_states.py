@@ -55,7 +55,8 @@ def test_a_session_is_set_up_played_paused_and_torn_down() -> None:
         (State.INIT, "PLAY"),
         (State.INIT, "PAUSE"),
         (State.READY, "PAUSE"),
-        (State.READY, "RECORD"),
+        (State.PLAYING, "RECORD"),
+        (State.RECORDING, "PLAY"),
         (State.READY, "FLY"),
     ],
 )

@@ -70,6 +70,47 @@ def test_a_relay_gets_its_ports_at_once_and_is_ready_only_when_the_media_proxy_h
     assert mesh.told() == [("proxy", Ready(relay_id="a"))]
 
 
+def test_a_relay_without_a_receiver_holds_its_slot_and_is_waited_for_by_nobody() -> None:
+    mesh = Mesh()
+    mesh.registry.open(replace(relay("a"), receiver=None), 0.0)
+    assert mesh.told() == [("proxy", Allocated(relay_id="a", slot=0))]
+    assert mesh.registry.receiver(0) is None
+    assert mesh.registry.occupied(0)
+    mesh.registry.tick(2 * OPEN_TIMEOUT)
+    assert mesh.told() == []
+
+
+def test_a_relay_that_is_moved_is_ready_again_once_the_media_proxy_has_its_new_receiver() -> None:
+    mesh = Mesh()
+    mesh.registry.open(replace(relay("a"), receiver=None), 0.0)
+    mesh.told()
+    mesh.registry.changed_slots.clear()
+    mesh.registry.open(relay("a", address="192.0.2.9"), 60.0)
+    assert mesh.registry.changed_slots == {0}
+    assert mesh.registry.receiver(0) == Receiver(address="192.0.2.9", rtp_port=5000, rtcp_port=5001)
+    assert mesh.told() == []
+    mesh.acknowledge(0)
+    assert mesh.told() == [("proxy", Ready(relay_id="a"))]
+
+
+def test_a_move_that_is_never_acknowledged_fails() -> None:
+    mesh = Mesh()
+    mesh.registry.open(replace(relay("a"), receiver=None), 0.0)
+    mesh.told()
+    mesh.registry.open(relay("a"), 60.0)
+    mesh.registry.tick(60.0 + OPEN_TIMEOUT)
+    assert [(owner, type(message)) for owner, message in mesh.told()] == [("proxy", Failed)]
+
+
+def test_only_its_owner_moves_a_relay() -> None:
+    mesh = Mesh()
+    mesh.registry.open(relay("a"), 0.0)
+    mesh.registry.open(relay("a", owner="other", address="192.0.2.66"), 1.0)
+    receiver = mesh.registry.receiver(0)
+    assert receiver is not None
+    assert receiver.address == "192.0.2.1"
+
+
 def test_an_open_that_is_repeated_is_answered_again_and_not_opened_twice() -> None:
     mesh = Mesh()
     mesh.registry.open(relay("a"), 0.0)
