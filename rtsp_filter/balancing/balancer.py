@@ -6,7 +6,7 @@ the methods tell the balancer what came of it. Whoever was picked is the session
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rtsp_filter.balancing.cluster import NO_ENDPOINT, ClusterState, HostEvent, OnEvent, Refusal, RefusalKind
@@ -15,8 +15,8 @@ from rtsp_filter.balancing.pickers import Chance
 from rtsp_filter.balancing.settings import ClusterPolicy, Labels
 from rtsp_filter.balancing.turns import Turns
 
-Shares = tuple[tuple[str, int], ...]
-"""Clusters of a route, and their weights."""
+Shares = tuple[tuple[Hashable, int], ...]
+"""What tells the shares of a route apart (such as their clusters), and their weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +62,8 @@ class Balancer:
     def __init__(self, on_event: OnEvent | None = None) -> None:
         self._on_event = on_event or _ignore
         self._clusters: dict[str, ClusterState] = {}
-        self._turns: dict[str, tuple[Shares, Turns[str]]] = {}
-        self._old_turns: dict[str, tuple[Shares, Turns[str]]] = {}
+        self._turns: dict[Hashable, tuple[Shares, Turns[Hashable]]] = {}
+        self._old_turns: dict[Hashable, tuple[Shares, Turns[Hashable]]] = {}
 
     def update(self, views: Mapping[str, ClusterView], now: float) -> None:
         """All clusters as they are now. One whose policy and assignment are the very ones of before costs nothing."""
@@ -81,17 +81,18 @@ class Balancer:
         """Turns of routes that nobody asks for until the next change are forgotten."""
         self._old_turns, self._turns = self._turns, {}
 
-    def share(self, route: str, shares: Shares) -> str:
-        """The cluster whose turn it is, so that the weights of a route hold. Some weight is not 0."""
+    def share(self, route: Hashable, shares: Shares) -> int:
+        """The index of the share whose turn it is, so that the weights of a route hold. Some weight is not 0."""
         if len(shares) == 1:
-            return shares[0][0]
+            return 0
         known = self._turns.get(route) or self._old_turns.pop(route, None)
         if known is None or known[0] != shares:
             weights = dict(shares)
             turns = Turns(weights, lambda name: weights[name], None if known is None else known[1].remaining())
             known = shares, turns
         self._turns[route] = known
-        return known[1].next()
+        turn = known[1].next()
+        return next(index for index, (member, _) in enumerate(shares) if member == turn)
 
     def pick(
         self, cluster: str, *, labels: Labels = frozenset(), key_hash: int | None = None, chance: Chance, now: float
@@ -101,6 +102,11 @@ class Balancer:
         if known is None:
             return Refusal(kind=RefusalKind.NO_ENDPOINT, message=NO_ENDPOINT)
         return known.pick(labels, key_hash, chance, now)
+
+    def full(self, cluster: str) -> Refusal | None:
+        """Why a cluster takes no more sessions, if it does not: more may have been picked than it takes."""
+        known = self._clusters.get(cluster)
+        return None if known is None else known.full
 
     def attempt(self, cluster: str, key: HostKey) -> Use | None:
         """A description or set-up begins; None: the endpoint has gone."""

@@ -69,6 +69,14 @@ class ClusterState:
         """Whether nobody uses it."""
         return not self.sessions and not self.setups
 
+    @property
+    def full(self) -> Refusal | None:
+        """Why it takes no more sessions, if it does not."""
+        most = self.policy.breaker.max_sessions
+        if most is None or self.sessions < most:
+            return None
+        return Refusal(kind=RefusalKind.FULL, message=f"has its {most} sessions already")
+
     def replace(self, policy: ClusterPolicy, assignment: Assignment, now: float) -> None:
         """What the control plane says now. What is known of endpoints that stay is kept."""
         since = now if self.states else -inf
@@ -89,8 +97,8 @@ class ClusterState:
         if now >= self._due:
             self._renew(now)
         breaker = self.policy.breaker
-        if breaker.max_sessions is not None and self.sessions + self.setups >= breaker.max_sessions:
-            return Refusal(kind=RefusalKind.FULL, message=f"has its {breaker.max_sessions} sessions already")
+        if self.full is not None:
+            return self.full
         if breaker.max_setups is not None and self.setups >= breaker.max_setups:
             message = f"sets up {breaker.max_setups} sessions already, as many as it may at once"
             return Refusal(kind=RefusalKind.FULL, message=message)

@@ -5,15 +5,18 @@ Envoy API: config.route.v3.RouteAction.HashPolicy. Hashes are xxHash's 64 bits, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
-from urllib.parse import parse_qsl
 
 from xxhash import xxh64_intdigest
 
+from rtsp_filter.route_request import RouteRequest
+
 HASHES = 1 << 64
 """How many hashes there are."""
+PATH_HEADER = ":path"
+"""Envoy's name for the path with its query, where a hash of a header is meant for it."""
 
 
 class HashSource(Enum):
@@ -36,20 +39,11 @@ class HashPolicy:
     terminal: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What of a request balancing may look at. `path` is the client's, with its query; `headers` have small letters."""
-
-    path: str = "/"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    client_address: str = ""
-
-
-def hash_of(policies: Iterable[HashPolicy], asked: Asked) -> int | None:
+def hash_of(policies: Iterable[HashPolicy], request: RouteRequest) -> int | None:
     """The hash of a request; None where no part of it is there, so that chance decides."""
     result: int | None = None
     for policy in policies:
-        value = _value(policy, asked)
+        value = _value(policy, request)
         if value is None:
             continue
         old = 0 if result is None else ((result << 1) | (result >> 63)) % HASHES
@@ -64,10 +58,11 @@ def hash_text(text: str, seed: int = 0) -> int:
     return xxh64_intdigest(text.encode("utf-8", "surrogateescape"), seed)
 
 
-def _value(policy: HashPolicy, asked: Asked) -> str | None:
+def _value(policy: HashPolicy, request: RouteRequest) -> str | None:
     if policy.source is HashSource.CLIENT_ADDRESS:
-        return asked.client_address or None
-    if policy.source is HashSource.HEADER:
-        return asked.path if policy.name == ":path" else asked.headers.get(policy.name.lower())
-    query = asked.path.partition("?")[2]
-    return dict(reversed(parse_qsl(query, keep_blank_values=True))).get(policy.name)
+        return request.client_address or None
+    if policy.source is HashSource.QUERY_PARAMETER:
+        return request.query_parameter(policy.name)
+    if policy.name == PATH_HEADER:
+        return request.path
+    return "\n".join(sorted(request.header(policy.name))) or None

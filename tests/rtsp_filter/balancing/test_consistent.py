@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtsp_filter.balancing.consistent import Maglev, Ring, Weighted
-from rtsp_filter.balancing.hashing import Asked, HashPolicy, HashSource, hash_of, hash_text
+from rtsp_filter.balancing.hashing import HashPolicy, HashSource, hash_of, hash_text
+from rtsp_filter.route_request import RouteRequest
+from rtsp_filter.rtsp import Headers
 
 _KEYS = [hash_text(f"/camera-{number}") for number in range(2000)]
 # A prime, a hundred times the hosts below: the paper's advice.
@@ -77,7 +79,9 @@ def test_a_ring_has_at_least_the_points_asked_for_and_at_most_so_many() -> None:
 
 _PATH = HashPolicy(source=HashSource.HEADER, name=":path")
 _CLIENT = HashPolicy(source=HashSource.CLIENT_ADDRESS)
-_ASKED = Asked(path="/a?channel=1&channel=2", headers={"user-agent": "x"}, client_address="192.0.2.9")
+_ASKED = RouteRequest(
+    host="h", path="/a?channel=1&channel=2", headers=Headers([("User-Agent", "x")]), client_address="192.0.2.9"
+)
 
 
 def test_a_request_is_hashed_by_path_header_query_parameter_or_client() -> None:

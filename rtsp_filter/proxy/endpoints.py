@@ -1,0 +1,160 @@
+"""The proxy's endpoints: routes ask here which one a session goes to, and here comes what became of it.
+
+The shell of the balancer: it has the clock, chance and the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from mesh.model import Endpoint
+from rtsp_filter.balancing import (
+    Balancer,
+    ClusterView,
+    HostEvent,
+    HostKey,
+    HostState,
+    Question,
+    Refusal,
+    Use,
+    hash_of,
+)
+from rtsp_filter.proxy.health import HealthChecker
+from rtsp_filter.proxy.upstream import UpstreamError
+from rtsp_filter.route_matching import RouteEntry, VirtualHost, WeightedCluster
+from rtsp_filter.routing import Decision, NoRoute, RouteRequest, RouteTable
+from rtsp_filter.rtsp import RTSPError, StatusCode
+
+log = structlog.get_logger()
+
+
+class Attempt:
+    """A description or set-up that an endpoint is asked for."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+
+    def answered(self, status: int) -> None:
+        """The endpoint has answered; from 500 on it has failed."""
+        self.status = status
+
+
+class Endpoints:
+    """Needs a running event loop, but to be made."""
+
+    def __init__(self) -> None:
+        self._balancer = Balancer(_tell)
+        self._checker = HealthChecker(self._checked)
+        self._table = RouteTable()
+        self._sessions: dict[str, Use] = {}
+
+    def update(self, table: RouteTable) -> None:
+        """The table that `decide` looks at from now on."""
+        if table.hosts is not self._table.hosts:
+            self._balancer.routes_changed()
+        self._table = table
+        views = {
+            name: ClusterView(policy=cluster.policy, assignment=table.assignment(name))
+            for name, cluster in table.clusters.items()
+        }
+        self._balancer.update(views, _now())
+        self._checker.update(
+            {
+                (name, host.key): (host, view.policy.health_check)
+                for name, view in views.items()
+                if view.policy.health_check is not None
+                for host in view.assignment.hosts
+            }
+        )
+
+    async def run(self) -> None:
+        """Check endpoints until cancelled."""
+        await self._checker.run()
+
+    def decide(self, request: RouteRequest) -> Decision | NoRoute:
+        """Where a request leads."""
+        return self._table.decide(request, _Balanced(self._balancer))
+
+    @contextmanager
+    def attempt(self, decision: Decision) -> Iterator[Attempt]:
+        """Around asking an endpoint for a description or set-up: an UpstreamError is its failure."""
+        key, cluster = _key(decision), decision.cluster
+        use = self._balancer.attempt(cluster, key)
+        attempt = Attempt()
+        try:
+            yield attempt
+        except UpstreamError as error:
+            self._balancer.failed(cluster, key, str(error), _now())
+            raise
+        finally:
+            if use is not None:
+                use.end()
+        if attempt.status is None:
+            return
+        if attempt.status >= StatusCode.INTERNAL_SERVER_ERROR:
+            self._balancer.failed(cluster, key, f"the camera answered {attempt.status}", _now())
+        else:
+            self._balancer.succeeded(cluster, key)
+
+    def session_began(self, session_id: str, decision: Decision) -> None:
+        """Count a session. Raises RTSPError with 503 when its backend has too many."""
+        refusal = self._balancer.full(decision.cluster)
+        if refusal is not None:
+            raise RTSPError(f"the backend {decision.cluster} {refusal.message}", status=StatusCode.SERVICE_UNAVAILABLE)
+        use = self._balancer.session(decision.cluster, _key(decision))
+        if use is not None:
+            self._sessions[session_id] = use
+
+    def session_ended(self, session_id: str) -> None:
+        """It counts no more."""
+        use = self._sessions.pop(session_id, None)
+        if use is not None:
+            use.end()
+
+    def _checked(self, question: Question, passing: bool, reason: str) -> None:
+        cluster, key = question.target
+        self._balancer.checked(cluster, key, passing=passing, reason=reason, now=_now())
+
+
+class _Balanced:
+    """Lets the balancer choose (`routing.Chooser`)."""
+
+    def __init__(self, balancer: Balancer) -> None:
+        self._balancer = balancer
+
+    def cluster(self, virtual_host: VirtualHost, route: RouteEntry) -> WeightedCluster:
+        shares = tuple(((share.name, share.labels), share.weight) for share in route.clusters)
+        return route.clusters[self._balancer.share((virtual_host.name, route.name, route.match), shares)]
+
+    def endpoint(self, share: WeightedCluster, route: RouteEntry, request: RouteRequest) -> Endpoint | str:
+        key_hash = hash_of(route.hash_policies, request)
+        answer = self._balancer.pick(
+            share.name, labels=share.labels, key_hash=key_hash, chance=random.random, now=_now()
+        )
+        return answer.message if isinstance(answer, Refusal) else answer.host.endpoint
+
+
+def _key(decision: Decision) -> HostKey:
+    upstream = decision.upstream
+    return upstream.name, upstream.address, upstream.port
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _tell(cluster: str, state: HostState, event: HostEvent) -> None:
+    good = event in (HostEvent.RETURNED, HostEvent.PASSES)
+    endpoint = state.host.endpoint
+    facts = {"backend": cluster, "endpoint": endpoint.name, "camera": f"{endpoint.address}:{endpoint.port}"}
+    if event is HostEvent.EJECTED and state.ejected_until is not None:
+        facts["seconds"] = f"{state.ejected_until - _now():.0f}"
+    if good:
+        log.info(f"an endpoint {event.value}", **facts)
+    else:
+        log.warning(f"an endpoint {event.value}", **facts, reason=state.why, sessions=state.sessions)
