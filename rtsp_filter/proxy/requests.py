@@ -229,7 +229,7 @@ class RequestHandler:
         return session
 
     def _route(self, request: Request, url: RTSPURL) -> tuple[Decision, str]:
-        """Where a request leads, and the camera's URL for it. Raises RTSPError: 404, or 503 where no endpoint is left."""
+        """Where a request leads, and the camera's URL for it. Raises RTSPError: 404, or 503 without an endpoint."""
         decision = self._proxy.decide(RouteRequest.of(url, request.method, request.headers))
         if isinstance(decision, NoRoute):
             raise RTSPError(decision.message, status=_NO_ROUTE_STATUS[decision.kind])

@@ -52,6 +52,7 @@ class RTSPProxy:
         self.settings = settings
         self.session_timeout = settings.limits.session_timeout
         self.sessions: dict[str, Session] = {}
+        self.udp_receivers: dict[tuple[str, int], Session] = {}
         self.port = 0
         self.listening = asyncio.Event()
         self.relays = RelayClient(

@@ -26,7 +26,6 @@ from rtsp_filter.proxy.ways import Legs, Way, make_way
 from rtsp_filter.relays import RelayClient
 from rtsp_filter.routing import Decision, NoRoute, RouteRequest
 from rtsp_filter.rtsp import (
-    RTSPURL,
     FrameAssembler,
     InterleavedChunk,
     LowerTransport,
@@ -37,6 +36,7 @@ from rtsp_filter.rtsp import (
     SessionHeader,
     State,
     StatusCode,
+    TransportError,
     TransportSpec,
     next_state,
     parse_transports,
@@ -81,11 +81,13 @@ class Client(Protocol):
 
 
 class Host(Protocol):
-    """The proxy that sessions live in. `session_timeout` is in seconds."""
+    """The proxy that sessions live in. `session_timeout` is in seconds; `udp_receivers` says which session's media goes
+    to a client's address and port."""
 
     relays: RelayClient
     sessions: dict[str, Session]
     session_timeout: int
+    udp_receivers: dict[tuple[str, int], Session]
 
     def decide(self, request: RouteRequest) -> Decision | NoRoute:
         """Where a request leads."""
@@ -136,6 +138,7 @@ class Session:
         self._client_frames = FrameAssembler()
         self._camera_frames = FrameAssembler()
         self._relays: set[str] = set()
+        self._receivers: set[tuple[str, int]] = set()
         self._started = time.time()
         self.upstream.keepalive_url = self.presentation.upstream_aggregate
         self.upstream.on_closed = self._camera_gone
@@ -215,6 +218,7 @@ class Session:
             stopped = await self._stop_camera()
         finally:
             self.upstream.close()
+            self._free_ports()
             for way in self.ways.values():
                 way.close()
             if self._relays:
@@ -238,6 +242,8 @@ class Session:
 
     async def _set_up(self, request: Request, spec: TransportSpec, upstream_url: str, media: str) -> Response:
         """Ask the camera for a track, by one transport after the other; the client's own stays as it is."""
+        if spec.client_port is not None and spec.lower is LowerTransport.UDP:
+            self._claim_port(spec.client_port.rtp)
         lowers = self._upstream_lowers()
         for place, lower in enumerate(lowers):
             way = make_way(self._legs(), spec, lower, media)
@@ -260,6 +266,26 @@ class Session:
             self._use(upstream_url, way)
             return client_response(request, response, self.presentation, [("Transport", answer.encode()), self.header])
         raise AssertionError("there is always a transport to try")
+
+    def _claim_port(self, port: int) -> None:
+        """Two clients behind one address that name the same port would get each other's media, so the second one is
+        refused; a first one that does not speak for its session any more gives way. Raises TransportError."""
+        receiver = self.client_address, port
+        other = self.host.udp_receivers.get(receiver)
+        if other is not None and other is not self:
+            if other.clients:
+                raise TransportError(
+                    f"another session of {self.client_address} has its media sent to UDP port {port}; use TCP"
+                )
+            self.host.session_over(other, "a new session of its client takes its ports")
+        self.host.udp_receivers[receiver] = self
+        self._receivers.add(receiver)
+
+    def _free_ports(self) -> None:
+        receivers = self.host.udp_receivers
+        for receiver in self._receivers:
+            if receivers.get(receiver) is self:
+                del receivers[receiver]
 
     async def _prepared(self, way: Way) -> TransportSpec:
         """What to ask of the camera for a way."""

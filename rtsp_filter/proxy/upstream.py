@@ -14,6 +14,8 @@ from rtsp_filter.rtsp import (
     ClientCore,
     InterleavedChunk,
     KeepaliveDue,
+    Method,
+    Request,
     RequestTimedOut,
     Response,
     ResponseReceived,
@@ -28,6 +30,8 @@ from rtsp_filter.rtsp import (
 # Seconds after which a camera that answers nothing, not even TCP, is gone: players, who give up after ten seconds
 # without media, are told before.
 DEAD_PEER_SECONDS = 8
+# What cameras ask to see whether their client is there.
+_SIGNS_OF_LIFE = (Method.GET_PARAMETER, Method.SET_PARAMETER)
 
 
 class UpstreamError(RTSPError):
@@ -178,7 +182,15 @@ class Upstream(asyncio.Protocol):
                 if self.keepalive_url is not None:
                     self._keepalives.add(self.core.keep_alive(self.keepalive_url, now=self._loop.time()))
             elif isinstance(event, ServerRequest):
-                self.core.respond(event.request, respond(event.request, StatusCode.NOT_IMPLEMENTED))
+                self._asked(event.request)
+
+    def _asked(self, request: Request) -> None:
+        """A request of the camera (RFC 2326, section 10): a question for a sign of life is answered; after REDIRECT the
+        session is over here, with a TEARDOWN, and whoever wants it sets it up anew."""
+        known = request.method == Method.REDIRECT or (request.method in _SIGNS_OF_LIFE and not request.body)
+        self.core.respond(request, respond(request, StatusCode.OK if known else StatusCode.NOT_IMPLEMENTED))
+        if request.method == Method.REDIRECT and self.on_closed is not None:
+            self.on_closed("the camera sends its clients elsewhere (REDIRECT)")
 
     def _answered(self, event: ResponseReceived) -> None:
         if event.handle in self._keepalives:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Coroutine, Iterable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -337,3 +337,44 @@ async def test_a_session_that_ends_while_udp_is_turned_into_tcp_frees_its_socket
     with pytest.raises(RTSPError):
         await task
     gc.collect()  # an open socket would warn, which is an error
+
+
+def another_session(scene: Scene) -> tuple[Session, Camera]:
+    """Of the same client address, on a connection of its own."""
+    camera = Camera()
+    described = Described(
+        presentation=scene.session.presentation, decision=scene.session.decision, upstream=cast(Upstream, camera)
+    )
+    return scene.proxy.new_session(described, scene.connection(), LowerTransport.UDP), camera
+
+
+def setup(session: Session) -> Coroutine[Any, Any, Response]:
+    spec = parse_transports("RTP/AVP;unicast;client_port=5000-5001")[0]
+    return session.setup(request(Method.SETUP), spec, f"{CAMERA}/track=0", "video")
+
+
+async def test_two_clients_of_one_address_that_name_the_same_ports_do_not_get_each_others_media() -> None:
+    scene = Scene()
+    await scene.with_a_track()
+    second, _ = another_session(scene)
+    with pytest.raises(RTSPError) as error:
+        await setup(second)
+    assert error.value.status == StatusCode.UNSUPPORTED_TRANSPORT
+    assert not scene.session.ended
+    scene.proxy.session_over(scene.session, "test")
+    await scene.end()
+    assert scene.proxy.udp_receivers == {}
+
+
+async def test_a_client_that_comes_back_without_its_session_gets_its_ports_again() -> None:
+    scene = Scene()
+    await scene.with_a_track()
+    scene.proxy.connection_lost(scene.client, broken=False)
+    second, camera = another_session(scene)
+    task = asyncio.create_task(setup(second))
+    await camera.answer(Method.SETUP)
+    scene.relays.opened[1].ready.set_result(None)
+    assert (await task).status == 200
+    await scene.end()
+    assert scene.session.ended
+    assert list(scene.proxy.udp_receivers.values()) == [second]
