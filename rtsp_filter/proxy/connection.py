@@ -8,6 +8,7 @@ what it sends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections import deque
 from enum import Enum, auto
@@ -63,6 +64,7 @@ class _Hold(Enum):
     REQUESTS = auto()
     WRITING = auto()
     CAMERA = auto()
+    NOT_RTSP = auto()
 
 
 class ClientConnection(asyncio.Protocol):
@@ -109,16 +111,9 @@ class ClientConnection(asyncio.Protocol):
         self._expect_request()
 
     def data_received(self, data: bytes) -> None:
-        try:
+        with contextlib.suppress(RTSPParseError):  # of before, which is about to be answered
             self._parser.receive_data(data)
-            while not self._closing and (event := self._parser.next_event()) is not None:
-                if isinstance(event, Request):
-                    self._queue(event)
-                elif isinstance(event, InterleavedChunk):
-                    self._media_from_client(event)
-        except RTSPParseError as error:
-            log.info("a client sent something that is not RTSP", client=self.address, error=str(error))
-            self._queue(error)
+            self._take_events()
 
     def pause_writing(self) -> None:
         self._stalled = self._loop.call_later(STALLED_TIMEOUT, self._abort)
@@ -194,6 +189,19 @@ class ClientConnection(asyncio.Protocol):
 
     # Requests
 
+    def _take_events(self) -> None:
+        """Take what was read. While the client is held, it waits in the parser, and nothing more is read."""
+        try:
+            while not self._holds and not self._closing and (event := self._parser.next_event()) is not None:
+                if isinstance(event, Request):
+                    self._queue(event)
+                elif isinstance(event, InterleavedChunk):
+                    self._media_from_client(event)
+        except RTSPParseError as error:
+            log.info("a client sent something that is not RTSP", client=self.address, error=str(error))
+            self._queue(error)
+            self._hold(_Hold.NOT_RTSP)
+
     def _queue(self, request: Request | RTSPParseError) -> None:
         self._requests.append(request)
         self._body_bytes += len(request.body) if isinstance(request, Request) else 0
@@ -216,6 +224,7 @@ class ClientConnection(asyncio.Protocol):
                 self._expect_request()
                 if len(self._requests) < MAX_PIPELINED and self._body_bytes < MAX_PIPELINED_BYTES:
                     self._release(_Hold.REQUESTS)
+                await asyncio.sleep(0)  # who asks without a pause gets no more turns than others
         except RTSPError:
             log.exception("an answer could not be written", client=self.address)
             self._abort()
@@ -267,6 +276,7 @@ class ClientConnection(asyncio.Protocol):
     def _release(self, why: _Hold) -> None:
         if why in self._holds:
             self._holds.discard(why)
+            self._take_events()
             if not self._holds and self._transport is not None and not self._transport.is_closing():
                 self._transport.resume_reading()
 
