@@ -1,6 +1,6 @@
 """The RTSP proxy: between players and cameras, with media through relays."""
 
 from rtsp_filter.proxy.limits import ProxyLimits
-from rtsp_filter.proxy.server import Listen, ProxySettings, RTSPProxy
+from rtsp_filter.proxy.server import Listen, ProxySettings, RTSPProxy, SecureListen
 
-__all__ = ["Listen", "ProxyLimits", "ProxySettings", "RTSPProxy"]
+__all__ = ["Listen", "ProxyLimits", "ProxySettings", "RTSPProxy", "SecureListen"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections import deque
 from enum import Enum, auto
 from typing import Protocol, cast
@@ -17,6 +16,7 @@ from typing import Protocol, cast
 import structlog
 
 from rtsp_filter.proxy.limits import (
+    FIRST_REQUEST_TIMEOUT,
     IDLE_TIMEOUT,
     MAX_PIPELINED,
     MAX_PIPELINED_BYTES,
@@ -27,7 +27,7 @@ from rtsp_filter.proxy.limits import (
 from rtsp_filter.proxy.outbox import Outbox, OutboxFullError
 from rtsp_filter.proxy.requests import RequestHandler
 from rtsp_filter.proxy.session import Host, Session
-from rtsp_filter.proxy.sockets import plain_address, watch_peer
+from rtsp_filter.proxy.sockets import plain_address
 from rtsp_filter.proxy.upstream import UpstreamError
 from rtsp_filter.rtsp import (
     RTSPURL,
@@ -49,13 +49,13 @@ log = structlog.get_logger()
 
 
 class ConnectionHost(Host, Protocol):
-    """The proxy that connections come to."""
+    """The proxy that connections belong to. Each was counted when it came."""
 
-    def admit(self, address: str) -> bool:
-        """Count a new connection from `address`; False when there are too many."""
+    def release(self, address: str) -> None:
+        """A counted connection from `address` is gone, and no client had it."""
 
     def connection_lost(self, client: ClientConnection, *, broken: bool) -> None:
-        """A counted connection is gone; `broken`: the network ended it."""
+        """A client's connection, which was counted, is gone; `broken`: the network ended it."""
 
 
 class _Hold(Enum):
@@ -68,9 +68,10 @@ class _Hold(Enum):
 
 
 class ClientConnection(asyncio.Protocol):
-    """One TCP connection of a client."""
+    """A client's connection: TCP, TLS, or a tunnel of two. Its first request must be whole at `request_by` (the event
+    loop's time; None: FIRST_REQUEST_TIMEOUT from now)."""
 
-    def __init__(self, proxy: ConnectionHost) -> None:
+    def __init__(self, proxy: ConnectionHost, *, request_by: float | None = None) -> None:
         self.address = ""
         self.local_address = ""
         self.sessions: set[Session] = set()
@@ -84,31 +85,20 @@ class ClientConnection(asyncio.Protocol):
         self._requests: deque[Request | RTSPParseError] = deque()
         self._body_bytes = 0
         self._worker: asyncio.Task[None] | None = None
+        self._request_by = self._loop.time() + FIRST_REQUEST_TIMEOUT if request_by is None else request_by
         self._idle: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._holds: set[_Hold] = set()
         self._closing = False
-        self._admitted = False
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        peer = transport.get_extra_info("peername")
-        if peer is None:  # it hung up before it was accepted
-            self._abort()
-            return
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        self.address = plain_address(peer[0])
+        self.address = plain_address(transport.get_extra_info("peername")[0])
         self.local_address = plain_address(transport.get_extra_info("sockname")[0])
-        sock: socket.socket = transport.get_extra_info("socket")
-        watch_peer(sock, max(2, self._proxy.session_timeout // 2))
-        self._admitted = self._proxy.admit(self.address)
-        if not self._admitted:
-            log.warning("connection refused: too many", client=self.address)
-            self._abort()
-            return
-        self._expect_request()
+        self._idle = self._loop.call_at(self._request_by, self._idle_too_long)
 
     def data_received(self, data: bytes) -> None:
         with contextlib.suppress(RTSPParseError):  # of before, which is about to be answered
@@ -138,8 +128,7 @@ class ClientConnection(asyncio.Protocol):
         if self._worker is not None:
             self._worker.cancel()
         self._handler.close()
-        if self._admitted:
-            self._proxy.connection_lost(self, broken=exc is not None)
+        self._proxy.connection_lost(self, broken=exc is not None)
 
     # For sessions
 

@@ -13,6 +13,21 @@ TEARDOWN_TIMEOUT = 2.0
 RESUME_GRACE = 10.0
 # A session that is set up and never played holds slots and a camera: players send PLAY at once.
 PLAY_TIMEOUT = 30.0
+# Seconds for a TLS handshake, and for the other side's farewell at the end: both take round trips, and no thought.
+HANDSHAKE_TIMEOUT = 10.0
+TLS_CLOSE_TIMEOUT = 3.0
+# Seconds from the beginning of a connection to its first whole request. Players ask at once; who sends a byte now and
+# then holds a file of ours for nothing.
+FIRST_REQUEST_TIMEOUT = 10.0
+# RTSP over HTTP: bytes of a half's head (players send 300), and of its cookie (players send 16 to 33).
+MAX_HTTP_HEAD = 8192
+MAX_COOKIE = 128
+# Seconds that one half of a tunnel waits for the other, which comes a round trip later.
+JOIN_TIMEOUT = 10.0
+# Halves of one client address that wait for their other half at once.
+MAX_WAITING_HALVES = 128
+# Bytes that a POST may have brought before its GET is there: a request or two.
+MAX_EARLY_BYTES = 16 * 1024
 # A connection without a session that asks for nothing is closed after this many seconds.
 IDLE_TIMEOUT = 60.0
 # Requests of one connection that wait their turn, and the bytes of their bodies; it is not read beyond either.

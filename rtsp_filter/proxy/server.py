@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import socket
 from collections import Counter
+from collections.abc import Coroutine
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 
+from rtsp_filter.proxy.arrival import Arrival
+from rtsp_filter.proxy.certificate import CertificateFiles
 from rtsp_filter.proxy.connection import ClientConnection
+from rtsp_filter.proxy.endpoints import Endpoints
 from rtsp_filter.proxy.limits import PLAY_TIMEOUT, TEARDOWN_TIMEOUT, ProxyLimits
 from rtsp_filter.proxy.routes import RouteView, check
+from rtsp_filter.proxy.secure_server import serve_tls
 from rtsp_filter.proxy.session import Client, Described, Session
+from rtsp_filter.proxy.tunnels import Tunnels
 from rtsp_filter.relays import RelayClient
 from rtsp_filter.routing import Decision, NoRoute, RouteRequest
 from rtsp_filter.rtsp import LowerTransport, RTSPError, StatusCode
-from rtsp_filter.xds import XdsClient
+from rtsp_filter.xds import XdsClient, XdsState
 
 # What the control plane knows RTSP proxies by.
 NODE_CLUSTER = "msm-rtsp"
@@ -36,12 +43,23 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecureListen:
+    """Where to listen for RTSPS, and the PEM files of the certificate and its private key (None: in the same file)."""
+
+    listen: Listen
+    certificate: Path
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProxySettings:
-    """`control_plane` is host:port; `node_id` tells this proxy from others at the control plane."""
+    """`control_plane` is host:port; `node_id` tells this proxy from others at the control plane. `secure` is None where
+    there is no RTSPS."""
 
     listen: Listen
     control_plane: str
     node_id: str
+    secure: SecureListen | None = None
     limits: ProxyLimits = field(default_factory=ProxyLimits)
 
 
@@ -54,6 +72,8 @@ class RTSPProxy:
         self.sessions: dict[str, Session] = {}
         self.udp_receivers: dict[tuple[str, int], Session] = {}
         self.port = 0
+        self.secure_port = 0
+        self.tunnels = Tunnels(self)
         self.listening = asyncio.Event()
         self.relays = RelayClient(
             settings.control_plane,
@@ -61,12 +81,13 @@ class RTSPProxy:
             on_relay_lost=self._relay_lost,
             on_end_session=self._end_asked,
         )
+        self.endpoints = Endpoints()
         self._routes = RouteView()
         self._xds = XdsClient(
             settings.control_plane,
             node_id=settings.node_id,
             cluster=NODE_CLUSTER,
-            on_update=self._routes.update,
+            on_update=self._update,
             check=check,
         )
         self._connections: Counter[str] = Counter()
@@ -75,25 +96,43 @@ class RTSPProxy:
         self._graces: dict[Session, asyncio.TimerHandle] = {}
 
     async def run(self) -> None:
-        """Serve until cancelled; then end every session in order."""
-        sock = _bind(self.settings.listen)
-        self.port = sock.getsockname()[1]
-        async with asyncio.TaskGroup() as tasks:
-            streams = [
-                tasks.create_task(self._xds.run(), name="xDS client"),
-                tasks.create_task(self.relays.run(), name="relay client"),
-            ]
-            try:
-                await self._accept(sock)
-            finally:
-                await self._end_all()
-                for stream in streams:
-                    stream.cancel()
+        """Serve until cancelled; then end every session in order. Raises OSError for an address or a certificate that
+        cannot be used."""
+        with ExitStack() as sockets:
+            sock = sockets.enter_context(_bind(self.settings.listen))
+            self.port = sock.getsockname()[1]
+            secure = self._open_secure(sockets)
+            async with asyncio.TaskGroup() as tasks:
+                listeners = [tasks.create_task(part, name="RTSPS") for part in secure]
+                streams = [
+                    tasks.create_task(self._xds.run(), name="xDS client"),
+                    tasks.create_task(self.relays.run(), name="relay client"),
+                    tasks.create_task(self.endpoints.run(), name="health checks"),
+                ]
+                try:
+                    await self._accept(sock)
+                finally:
+                    for listener in listeners:
+                        listener.cancel()
+                    await self._end_all()
+                    for stream in streams:
+                        stream.cancel()
+
+    def _open_secure(self, sockets: ExitStack) -> tuple[Coroutine[None, None, None], ...]:
+        """What serves RTSPS, if it is to be served."""
+        secure = self.settings.secure
+        if secure is None:
+            return ()
+        files = CertificateFiles(secure.certificate, secure.key)
+        sock = sockets.enter_context(_bind(secure.listen))
+        self.secure_port = sock.getsockname()[1]
+        log.info("RTSPS listens", address=secure.listen.address, port=self.secure_port)
+        return files.run(), serve_tls(sock, self, lambda: files.context)
 
     async def _accept(self, sock: socket.socket) -> None:
         """Accept connections until cancelled."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: ClientConnection(self), sock=sock, backlog=_BACKLOG)
+        server = await loop.create_server(lambda: Arrival(self), sock=sock, backlog=_BACKLOG)
         log.info("RTSP proxy listens", address=self.settings.listen.address, port=self.port)
         self.listening.set()
         try:
@@ -105,7 +144,12 @@ class RTSPProxy:
         """Where a request leads. Raises RTSPError with 503 before the control plane has said anything."""
         if not self._routes.usable:
             raise RTSPError("no routes yet: the control plane has not answered", status=StatusCode.SERVICE_UNAVAILABLE)
-        return self._routes.table.decide(request, random=random.random())
+        return self.endpoints.decide(request)
+
+    def _update(self, state: XdsState) -> None:
+        """The control plane has told something."""
+        self._routes.update(state)
+        self.endpoints.update(self._routes.table)
 
     def admit(self, address: str) -> bool:
         """Count a new connection from `address`; False when there are too many."""
@@ -117,14 +161,18 @@ class RTSPProxy:
         self._connections[address] += 1
         return True
 
+    def release(self, address: str) -> None:
+        """A connection from `address` that was counted is gone."""
+        self._connections[address] -= 1
+        if not self._connections[address]:
+            del self._connections[address]
+
     def connection_lost(self, client: ClientConnection, *, broken: bool) -> None:
         """A client's connection is gone: TCP sessions with it, UDP sessions unless they are resumed soon.
 
         `broken`: the network, not the client, ended it; nobody is left who could resume.
         """
-        self._connections[client.address] -= 1
-        if not self._connections[client.address]:
-            del self._connections[client.address]
+        self.release(client.address)
         loop = asyncio.get_running_loop()
         for session in client.sessions:
             session.clients.discard(client)
@@ -156,8 +204,10 @@ class RTSPProxy:
                 f"{client.address} has its {limits.max_sessions_per_client} sessions already",
                 status=StatusCode.NOT_ENOUGH_BANDWIDTH,
             )
+        self.endpoints.admit(described.decision)
         session = Session(self, described, client, lower)
         self.sessions[session.id] = session
+        self.endpoints.session_began(session.id, described.decision)
         self._client_sessions[client.address] += 1
         asyncio.get_running_loop().call_later(PLAY_TIMEOUT, self._expect_play, session)
         return session
@@ -173,6 +223,7 @@ class RTSPProxy:
     def session_ended(self, session: Session) -> None:
         """A session holds nothing any more."""
         self.sessions.pop(session.id, None)
+        self.endpoints.session_ended(session.id)
         self.session_resumed(session)
         self._client_sessions[session.client_address] -= 1
         if not self._client_sessions[session.client_address]:
