@@ -55,8 +55,8 @@ class ProxyLimits:
 
     max_sessions: int = 4096
     max_sessions_per_client: int = 1024
-    max_connections: int = 8192
-    max_connections_per_client: int = 2048
+    max_connections: int = 12288
+    max_connections_per_client: int = 3072
     session_timeout: int = 60
 
     @property
