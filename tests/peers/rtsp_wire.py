@@ -67,6 +67,11 @@ class RTSPWire(asyncio.Protocol):
         assert self._transport is not None
         self._transport.write(data)
 
+    def stop_reading(self) -> None:
+        """Leave what comes where it is, as a peer that hangs."""
+        assert self._transport is not None
+        self._transport.pause_reading()
+
     async def close(self) -> None:
         """Hang up, and wait until the socket is closed."""
         assert self._transport is not None
