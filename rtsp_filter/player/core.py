@@ -129,13 +129,7 @@ class PlayerCore:
 
     def receive_data(self, data: bytes | memoryview, now: float) -> None:
         """The connection gave bytes; the caller may change them afterwards."""
-        try:
-            self._client.receive_data(data, now)
-            self._take_events(now)
-        except SessionFailedError as failure:
-            self._fail(str(failure), now)
-        except RTSPError as error:
-            self.connection_lost(f"the server does not speak RTSP: {error}", now)
+        self._follow(lambda now: self._client.receive_data(data, now), now)
 
     def set_up(self, ports: Sequence[Pair], now: float) -> None:
         """The local ports that were asked for, one pair a track."""
@@ -173,12 +167,8 @@ class PlayerCore:
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
-        self._client.handle_timer(now)
-        try:
-            self._take_events(now)
-            self._check_deadlines(now)
-        except SessionFailedError as failure:
-            self._fail(str(failure), now)
+        self._follow(self._client.handle_timer, now)
+        self._follow(self._check_deadlines, now)
 
     def report(self, now: float) -> PlayReport:
         """Everything measured so far."""
@@ -271,6 +261,16 @@ class PlayerCore:
         Phase.PLAYING: _while_playing,
         Phase.TEARDOWN: _after_teardown,
     }
+
+    def _follow(self, step: Callable[[float], None], now: float) -> None:
+        """Do a step and take what events it brings; what goes wrong there ends the session."""
+        try:
+            step(now)
+            self._take_events(now)
+        except SessionFailedError as failure:
+            self._fail(str(failure), now)
+        except RTSPError as error:
+            self.connection_lost(f"the server does not speak RTSP: {error}", now)
 
     def _take_events(self, now: float) -> None:
         while self._phase is not Phase.ENDED and (event := self._client.next_event()) is not None:

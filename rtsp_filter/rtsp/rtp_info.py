@@ -58,7 +58,9 @@ def _parse_entry(entry: str) -> RTPInfo | None:
         return None
     numbers: dict[str, int] = {}
     others = [text for text in parameters if not _take_number(text, numbers)]
-    return RTPInfo(url=url.strip(), seq=numbers.get("seq"), rtptime=numbers.get("rtptime"), others=tuple(others))
+    return RTPInfo(
+        url=url.strip().rstrip(",;"), seq=numbers.get("seq"), rtptime=numbers.get("rtptime"), others=tuple(others)
+    )
 
 
 def _take_number(text: str, numbers: dict[str, int]) -> bool:
