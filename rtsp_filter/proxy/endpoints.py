@@ -27,7 +27,7 @@ from rtsp_filter.balancing import (
 from rtsp_filter.proxy.health import HealthChecker
 from rtsp_filter.proxy.upstream import UpstreamError
 from rtsp_filter.route_matching import RouteEntry, VirtualHost, WeightedCluster
-from rtsp_filter.routing import Decision, NoRoute, RouteRequest, RouteTable
+from rtsp_filter.routing import Answer, Decision, RouteRequest, RouteTable
 from rtsp_filter.rtsp import RTSPError, StatusCode
 
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ class Endpoints:
         """Check endpoints until cancelled."""
         await self._checker.run()
 
-    def decide(self, request: RouteRequest) -> Decision | NoRoute:
+    def decide(self, request: RouteRequest) -> Answer:
         """Where a request leads."""
         return self._table.decide(request, _Balanced(self._balancer))
 
@@ -101,11 +101,14 @@ class Endpoints:
         else:
             self._balancer.succeeded(cluster, key)
 
-    def session_began(self, session_id: str, decision: Decision) -> None:
-        """Count a session. Raises RTSPError with 503 when its backend has too many."""
+    def admit(self, decision: Decision) -> None:
+        """Raises RTSPError with 503 when the backend has too many sessions."""
         refusal = self._balancer.full(decision.cluster)
         if refusal is not None:
             raise RTSPError(f"the backend {decision.cluster} {refusal.message}", status=StatusCode.SERVICE_UNAVAILABLE)
+
+    def session_began(self, session_id: str, decision: Decision) -> None:
+        """It counts from now on."""
         use = self._balancer.session(decision.cluster, _key(decision))
         if use is not None:
             self._sessions[session_id] = use

@@ -92,7 +92,11 @@ class RequestHandler:
         described = await self._to_describe(request, url)
         upstream_url = described.presentation.upstream_url
         try:
-            response = await described.upstream.request(Method.DESCRIBE, upstream_url, headers=request_headers(request))
+            with self._proxy.endpoints.attempt(described.decision) as attempt:
+                response = await described.upstream.request(
+                    Method.DESCRIBE, upstream_url, headers=request_headers(request)
+                )
+                attempt.answered(response.status)
             if response.status in _REDIRECTS:
                 raise UpstreamError(f"the camera redirects ({response.status} {response.reason}); set its new address")
             if response.status != StatusCode.OK:
@@ -114,9 +118,11 @@ class RequestHandler:
         upstream_url = described.presentation.upstream_url
         try:
             presentation, body = _announced(str(url), upstream_url, request.body)
-            response = await described.upstream.request(
-                Method.ANNOUNCE, upstream_url, headers=request_headers(request), body=body
-            )
+            with self._proxy.endpoints.attempt(described.decision) as attempt:
+                response = await described.upstream.request(
+                    Method.ANNOUNCE, upstream_url, headers=request_headers(request), body=body
+                )
+                attempt.answered(response.status)
             if response.status != StatusCode.OK:
                 return self._refused(request, described, response)
             described.presentation = presentation
@@ -180,7 +186,9 @@ class RequestHandler:
         session = self._proxy.new_session(described, self._client, spec.lower)
         described.session = session
         try:
-            response = await session.setup(request, spec, upstream_url, media)
+            with self._proxy.endpoints.attempt(described.decision) as attempt:
+                response = await session.setup(request, spec, upstream_url, media)
+                attempt.answered(response.status)
         except BaseException:
             self._proxy.session_over(session, "it could not be set up", close_client=False)
             raise
@@ -229,8 +237,8 @@ class RequestHandler:
         return session
 
     def _route(self, request: Request, url: RTSPURL) -> tuple[Decision, str]:
-        """Where a request leads, and the camera's URL for it. Raises RTSPError: 404, or 503 without an endpoint."""
-        decision = self._proxy.decide(RouteRequest.of(url, request.method, request.headers))
+        """Where a request leads, and the camera's URL for it. Raises RTSPError: 404, or 503 where no endpoint is left."""
+        decision = self._proxy.decide(RouteRequest.of(url, request.method, request.headers, self._client.address))
         if isinstance(decision, NoRoute):
             raise RTSPError(decision.message, status=_NO_ROUTE_STATUS[decision.kind])
         target = decision.upstream
@@ -239,7 +247,8 @@ class RequestHandler:
 
     async def _connect(self, decision: Decision, presentation: Presentation) -> Described:
         target = decision.upstream
-        upstream = await Upstream.connect(target.address, target.port)
+        with self._proxy.endpoints.attempt(decision):
+            upstream = await Upstream.connect(target.address, target.port)
         return Described(presentation=presentation, decision=decision, upstream=upstream)
 
     def _remember(self, described: Described) -> None:

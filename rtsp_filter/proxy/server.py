@@ -22,7 +22,7 @@ from rtsp_filter.proxy.secure_server import serve_tls
 from rtsp_filter.proxy.session import Client, Described, Session
 from rtsp_filter.proxy.tunnels import Tunnels
 from rtsp_filter.relays import RelayClient
-from rtsp_filter.routing import Decision, NoRoute, RouteRequest
+from rtsp_filter.routing import Answer, RouteRequest
 from rtsp_filter.rtsp import LowerTransport, RTSPError, StatusCode
 from rtsp_filter.xds import XdsClient, XdsState
 
@@ -140,7 +140,7 @@ class RTSPProxy:
         finally:
             server.close()
 
-    def decide(self, request: RouteRequest) -> Decision | NoRoute:
+    def decide(self, request: RouteRequest) -> Answer:
         """Where a request leads. Raises RTSPError with 503 before the control plane has said anything."""
         if not self._routes.usable:
             raise RTSPError("no routes yet: the control plane has not answered", status=StatusCode.SERVICE_UNAVAILABLE)

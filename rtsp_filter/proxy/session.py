@@ -18,13 +18,14 @@ import structlog
 from mesh.model import BackendTransport
 from mesh.wire import relay_pb2
 from rtsp_filter.proxy import transport
+from rtsp_filter.proxy.endpoints import Endpoints
 from rtsp_filter.proxy.forwarding import client_response, request_headers
 from rtsp_filter.proxy.limits import TEARDOWN_TIMEOUT
 from rtsp_filter.proxy.presentation import Presentation
 from rtsp_filter.proxy.upstream import Upstream, UpstreamError
 from rtsp_filter.proxy.ways import Legs, Way, make_way
 from rtsp_filter.relays import RelayClient
-from rtsp_filter.routing import Decision, NoRoute, RouteRequest
+from rtsp_filter.routing import Answer, Decision, RouteRequest
 from rtsp_filter.rtsp import (
     FrameAssembler,
     InterleavedChunk,
@@ -85,11 +86,12 @@ class Host(Protocol):
     to a client's address and port."""
 
     relays: RelayClient
+    endpoints: Endpoints
     sessions: dict[str, Session]
     session_timeout: int
     udp_receivers: dict[tuple[str, int], Session]
 
-    def decide(self, request: RouteRequest) -> Decision | NoRoute:
+    def decide(self, request: RouteRequest) -> Answer:
         """Where a request leads."""
 
     def new_session(self, described: Described, client: Client, lower: LowerTransport) -> Session:
