@@ -20,10 +20,10 @@ import uvicorn
 
 from api.app import create_app
 from api.loop import run_until_signal
-from api.settings import HostPort, MeshSettings
+from api.settings import DEFAULT_RTSPS, HostPort, MeshSettings
 from mesh.documents import compile_documents, route_options
 from mesh.model import MeshError, PathMatchType
-from rtsp_filter.proxy import Listen, ProxyLimits, ProxySettings, RTSPProxy
+from rtsp_filter.proxy import Listen, ProxyLimits, ProxySettings, RTSPProxy, SecureListen
 from xds_server.compile.envoy_parts import RECEIVE_BUFFER_BYTES
 from xds_server.control_plane import ControlPlane, ControlPlaneSettings
 from xds_server.envoy import EnvoyProcess, TcpAddress, check_gateway_ports, check_media_ports
@@ -148,15 +148,20 @@ class Parts:
         settings = self.settings
         limits = ProxyLimits(session_timeout=settings.session_timeout)
         warn_of_few_files(limits)
+        secure = _secure_listen(settings)
         proxy = RTSPProxy(
             ProxySettings(
                 listen=Listen(address=settings.rtsp.host, port=settings.rtsp.port),
+                secure=secure,
                 control_plane=str(xds),
                 node_id=settings.rtsp_node,
                 limits=limits,
             )
         )
-        self._start(proxy.run(), f"RTSP proxy (--rtsp {settings.rtsp})")
+        addresses = f"--rtsp {settings.rtsp}" + (
+            f", --rtsps {secure.listen.address}:{secure.listen.port}" if secure else ""
+        )
+        self._start(proxy.run(), f"RTSP proxy ({addresses})")
         await proxy.listening.wait()
         return proxy
 
@@ -168,6 +173,18 @@ class Parts:
         for task in reversed(self._running):
             task.cancel()
             await asyncio.wait([task])
+
+
+def _secure_listen(settings: MeshSettings) -> SecureListen | None:
+    """Where players connect to by TLS; nowhere without a certificate."""
+    if settings.rtsps_certificate is None:
+        return None
+    address = settings.rtsps or DEFAULT_RTSPS
+    return SecureListen(
+        listen=Listen(address=address.host, port=address.port),
+        certificate=settings.rtsps_certificate,
+        key=settings.rtsps_key,
+    )
 
 
 @asynccontextmanager

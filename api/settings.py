@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
 
 from api.addresses import HostPort, PortRange
@@ -45,6 +45,8 @@ MAX_WORKERS = 64
 DEFAULT_SESSION_TIMEOUT = 60
 MIN_SESSION_TIMEOUT = 5
 MAX_SESSION_TIMEOUT = 86_400
+# Beside 8554, as MediaMTX and others have it: the scheme's own port, 322, takes root.
+DEFAULT_RTSPS = HostPort(host="127.0.0.1", port=8322)
 # Kubernetes sets these for Services whose names begin with "msm".
 _OF_KUBERNETES = re.compile(r".*_(SERVICE|PORT)(_.*)?")
 # A settings file has some fifteen lines.
@@ -113,7 +115,23 @@ class MeshSettings(BaseSettings):
 
     rtsp: Listen = Field(
         default=HostPort(host="127.0.0.1", port=8554),
-        description="HOST:PORT (TCP) where players connect to.",
+        description="HOST:PORT (TCP) where players connect to, with RTSP or RTSP over HTTP.",
+    )
+    rtsps: Annotated[HostPort | None, NoDecode, BeforeValidator(_host_port)] = Field(
+        default=None,
+        description="HOST:PORT (TCP) where players connect to by TLS, with RTSPS or RTSP over HTTPS; 127.0.0.1:8322 if"
+        " there is a certificate, and else nowhere.",
+    )
+    rtsps_certificate: Path | None = Field(
+        default=None,
+        validate_default=True,
+        description="PEM file with the certificate for RTSPS and those above it; it is read again when it changes.",
+    )
+    rtsps_key: Path | None = Field(
+        default=None,
+        validate_default=True,
+        description="PEM file with the certificate's private key, without a password; by default it is in the"
+        " certificate's file.",
     )
     api: Listen = Field(
         default=HostPort(host="127.0.0.1", port=8080),
@@ -160,6 +178,20 @@ class MeshSettings(BaseSettings):
     )
     log_format: LogFormat = Field(default=LogFormat.CONSOLE, description="console for people, json for collectors.")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error.")
+
+    @field_validator("rtsps_certificate")
+    @classmethod
+    def _check_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None and info.data.get("rtsps") is not None:
+            raise ValueError("RTSPS needs a certificate: --rtsps-certificate FILE, and --rtsps-key FILE")
+        return value
+
+    @field_validator("rtsps_key")
+    @classmethod
+    def _check_key(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and "rtsps_certificate" in info.data and info.data["rtsps_certificate"] is None:
+            raise ValueError("the private key of which certificate? --rtsps-certificate FILE says so")
+        return value
 
     @field_validator("media_ports")
     @classmethod

@@ -25,6 +25,13 @@ _UP_EPILOG = (
 
 Config = Annotated[Path | None, typer.Option("--config", help="A settings file, YAML or TOML.")]
 Rtsp = Annotated[str | None, typer.Option(help="HOST:PORT where players connect to. [127.0.0.1:8554]")]
+Rtsps = Annotated[
+    str | None, typer.Option(help="HOST:PORT where players connect to by TLS, given a certificate. [127.0.0.1:8322]")
+]
+RtspsCertificate = Annotated[
+    Path | None, typer.Option(help="PEM file with the certificate for RTSPS; followed when it changes. [no RTSPS]")
+]
+RtspsKey = Annotated[Path | None, typer.Option(help="PEM file with its private key. [in the certificate's file]")]
 Api = Annotated[str | None, typer.Option(help="HOST:PORT of the REST API. [127.0.0.1:8080]")]
 Xds = Annotated[str | None, typer.Option(help="HOST:PORT of the control plane's gRPC. [127.0.0.1:18000]")]
 MediaPorts = Annotated[
@@ -62,6 +69,9 @@ def up(
     route: Route = None,
     file: File = None,
     rtsp: Rtsp = None,
+    rtsps: Rtsps = None,
+    rtsps_certificate: RtspsCertificate = None,
+    rtsps_key: RtspsKey = None,
     api: Api = None,
     xds: Xds = None,
     media_ports: MediaPorts = None,
@@ -77,6 +87,9 @@ def up(
         route=route,
         file=file,
         rtsp=rtsp,
+        rtsps=rtsps,
+        rtsps_certificate=rtsps_certificate,
+        rtsps_key=rtsps_key,
         api=api,
         xds=xds,
         media_ports=media_ports,
@@ -123,6 +136,9 @@ def serve(
 
 def proxy(
     rtsp: Rtsp = None,
+    rtsps: Rtsps = None,
+    rtsps_certificate: RtspsCertificate = None,
+    rtsps_key: RtspsKey = None,
     xds: Xds = None,
     rtsp_node: RtspNode = None,
     session_timeout: SessionTimeout = None,
@@ -134,6 +150,9 @@ def proxy(
     settings = settings_of(
         config,
         rtsp=rtsp,
+        rtsps=rtsps,
+        rtsps_certificate=rtsps_certificate,
+        rtsps_key=rtsps_key,
         xds=xds,
         rtsp_node=rtsp_node,
         session_timeout=session_timeout,

@@ -97,7 +97,7 @@ def test_a_variable_that_looks_like_a_setting_is_doubtful():
     assert doubtful_variables([*known, *others, "msm_rtsp"]) == []
     assert doubtful_variables(["MSM_RTPS", "MSM_FILES"]) == [
         "MSM_FILES: there is no such setting (did you mean MSM_FILE?)",
-        "MSM_RTPS: there is no such setting (did you mean MSM_RTSP?)",
+        "MSM_RTPS: there is no such setting (did you mean MSM_RTSPS?)",
     ]
 
 
@@ -133,8 +133,8 @@ def test_a_value_that_cannot_be_used_says_why(options, reason):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("rtps: 127.0.0.1:1\n", 'rtps: there is no such setting (did you mean "rtsp"?)'),
-        ("camera: 127.0.0.1:1\n", "camera: there is no such setting; known are rtsp, api"),
+        ("rtps: 127.0.0.1:1\n", 'rtps: there is no such setting (did you mean "rtsps"?)'),
+        ("camera: 127.0.0.1:1\n", "camera: there is no such setting; known are rtsp, rtsps"),
         ("log-level: info\nlog_level: info\n", "log_level is there twice, once with - and once with _"),
         ("- a list\n", "a settings file is a mapping of names to values"),
         ("a: [\n", "cannot be read"),
@@ -166,3 +166,12 @@ def test_two_proxies_of_one_host_have_different_names_unless_told_otherwise():
 
 def test_a_mistake_elsewhere_is_not_told_as_one_of_the_name_too():
     assert problem_of(rtsp="nonsense").count("\n") == 0
+
+
+def test_rtsps_has_a_port_of_its_own_and_needs_a_certificate(tmp_path):
+    assert load_settings().rtsps is None
+    settings = load_settings(None, {"rtsps": "0.0.0.0:322", "rtsps_certificate": tmp_path / "tls.pem"})
+    assert settings.rtsps == HostPort(host="0.0.0.0", port=322)
+    assert settings.rtsps_key is None
+    assert "RTSPS needs a certificate: --rtsps-certificate" in problem_of(rtsps="0.0.0.0:322")
+    assert problem_of(rtsps_key=Path("tls.key")).startswith("--rtsps-key: the private key of which certificate?")

@@ -65,4 +65,4 @@ def test_help_names_one_default():
 def test_a_variable_that_looks_like_a_setting_is_told():
     result = CliRunner().invoke(make_app(), ["up", "--api", "nowhere"], env={"MSM_RTPS": "127.0.0.1:1"})
     assert result.exit_code == 2
-    assert "warning: MSM_RTPS: there is no such setting (did you mean MSM_RTSP?)" in result.stderr
+    assert "warning: MSM_RTPS: there is no such setting (did you mean MSM_RTSPS?)" in result.stderr
