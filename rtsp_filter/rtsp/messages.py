@@ -5,6 +5,7 @@ Text is held as str. Bytes that are no UTF-8 survive as surrogate escapes, so wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,6 +18,8 @@ RTSP_VERSION = "RTSP/1.0"
 
 MAX_CSEQ_DIGITS = 19
 """Sequence numbers fit 64 bits; longer ones are no numbers that anybody counts to."""
+
+_CONTROL = re.compile(r"[\0-\x08\x0a-\x1f\x7f]")
 
 
 class Method(StrEnum):
@@ -51,7 +54,7 @@ class Request:
         return parse_cseq(self.headers)
 
     def encode(self) -> bytes:
-        """The bytes to send, Content-Length put right. Raises LocalError for a line end in method or URL."""
+        """The bytes to send, Content-Length put right. Raises LocalError for a control character in method or URL."""
         return _encode(f"{self.method} {self.url} {self.version}", self.headers, self.body)
 
 
@@ -71,7 +74,7 @@ class Response:
         return parse_cseq(self.headers)
 
     def encode(self) -> bytes:
-        """The bytes to send, Content-Length put right. Raises LocalError for a line end in the reason."""
+        """The bytes to send, Content-Length put right. Raises LocalError for a control character in the reason."""
         return _encode(f"{self.version} {self.status} {self.reason}", self.headers, self.body)
 
 
@@ -114,8 +117,8 @@ def parse_cseq(headers: Headers) -> int | None:
 
 
 def _encode(start_line: str, headers: Headers, body: bytes) -> bytes:
-    if "\r" in start_line or "\n" in start_line:
-        raise LocalError("the start line would contain a line end")
+    if _CONTROL.search(start_line):
+        raise LocalError("the start line would contain a line end or another control character")
     lines = [start_line]
     length: str | None = str(len(body))
     for name, value in headers.items():
