@@ -61,6 +61,7 @@ class Tunnels:
         waiting.data_received(early)
 
     def _join(self, key: TunnelKey, answers: asyncio.Transport, requests: asyncio.Transport, early: bytes) -> None:
+        log.debug("a tunnel is open", client=key.address, tls=key.secure)
         self._whole[key] = tunnel = Tunnel(self, key, answers)
         tunnel.take_requests(requests, early)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
+from tests.peers.certificates import Certificate
 from tests.peers.ports import reserve_ports
 from tests.peers.process import START_SECONDS, Process
 
@@ -57,7 +58,7 @@ class Mesh:
         self._media_addresses = media or (address,)
         self.main: Process
         first = self._range.first
-        self.rtsp, self.api, self.xds = (f"{self._host}:{first + number}" for number in range(3))
+        self.rtsp, self.api, self.xds, self.rtsps = (f"{self._host}:{first + number}" for number in range(4))
         self.media_ports = f"{first + 4}-{self._range.last}"
 
     def __enter__(self) -> Self:
@@ -101,6 +102,11 @@ class Mesh:
 
     def url(self, path: str) -> str:
         return f"rtsp://{self.rtsp}{path}"
+
+    def secured(self, certificate: Certificate) -> tuple[str, ...]:
+        """The options of `up` or `proxy` with which players may come by TLS, at `rtsps`."""
+        files = ("--rtsps-certificate", str(certificate.chain), "--rtsps-key", str(certificate.key))
+        return ("--rtsps", self.rtsps, *files)
 
     def wait_ready(self, process: Process) -> None:
         """Wait until a session would work."""

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from signal import SIGINT
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from tests.peers.frames import MD5Lines, Y4MStream
 from tests.peers.process import START_SECONDS, Process
@@ -37,6 +38,17 @@ class Transport(StrEnum):
 
     UDP = "udp"
     TCP = "tcp"
+
+
+class Tunnel(StrEnum):
+    """How RTSP and media, in TCP mode, travel together inside of something else."""
+
+    HTTP = "http"
+    HTTPS = "https"
+
+
+# GStreamer tells by the URL that it shall tunnel.
+GSTREAMER_TUNNELS = {Tunnel.HTTP: "rtsph://", Tunnel.HTTPS: "rtspsh://"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +87,7 @@ class Player(StrEnum):
 def play(
     player: Player,
     url: str,
-    transport: Transport,
+    transport: Transport | Tunnel,
     *,
     frames: int,
     prefix: Sequence[str] = (),
@@ -84,9 +96,9 @@ def play(
 ) -> Played:
     """Play `url` until `frames` different pictures were decoded, then end the player as Ctrl-C would.
 
-    `prefix` is a command to run it with, such as `host.command([])`; `while_playing` is called when the frames are
-    there, before the end. Raises ProcessError, with the player's log, when
-    the pictures do not come within `timeout` seconds or the player leaves a process behind.
+    A tunnel's `url` begins with rtsp:// too; any certificate will do. `prefix` is a command to run it with, such as
+    `host.command([])`; `while_playing` is called when the frames are there, before the end. Raises ProcessError, with
+    the player's log, when the pictures do not come within `timeout` seconds or the player leaves a process behind.
     """
     reader: FrameReader = Y4MStream() if player is Player.VLC else MD5Lines()
     with _folder_for_anybody() as folder:
@@ -120,7 +132,7 @@ class Tail:
         return data
 
 
-def _ffmpeg(url: str, transport: Transport, folder: Path) -> list[str]:
+def _ffmpeg(url: str, transport: Transport | Tunnel, folder: Path) -> list[str]:
     """Frames pass as they come: by default ffmpeg repeats and drops some to make the frame rate constant."""
     return [
         *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning", "-rtsp_transport", transport, "-i", url),
@@ -129,18 +141,22 @@ def _ffmpeg(url: str, transport: Transport, folder: Path) -> list[str]:
     ]
 
 
-def _gstreamer(url: str, transport: Transport, folder: Path) -> list[str]:
+def _gstreamer(url: str, transport: Transport | Tunnel, folder: Path) -> list[str]:
     video = "s. ! application/x-rtp,media=video ! rtph264depay ! h264parse ! avdec_h264"
     pictures = "videoconvert ! video/x-raw,format=I420 ! checksumsink hash=md5 sync=false"
     sound = "s. ! application/x-rtp,media=audio ! decodebin ! audioconvert ! audio/x-raw,format=S16LE"
+    if isinstance(transport, Tunnel):
+        how = f"location={url.replace('rtsp://', GSTREAMER_TUNNELS[transport])}"
+    else:
+        how = f"location={url} protocols={transport}"
     pipeline = (
-        f"rtspsrc location={url} protocols={transport} name=s "
+        f"rtspsrc {how} tls-validation-flags=0 name=s "
         f"{video} ! {pictures} {sound} ! filesink location={folder / SOUND} buffer-mode=unbuffered sync=false"
     )
     return ["gst-launch-1.0", "--quiet", *pipeline.split()]
 
 
-def _vlc(url: str, transport: Transport, folder: Path) -> list[str]:
+def _vlc(url: str, transport: Transport | Tunnel, folder: Path) -> list[str]:
     """Plays in earnest, by the clock, with files in place of a screen and a loudspeaker.
 
     Nothing is drawn over the pictures (VLC shows the title), and late ones are shown, not dropped.
@@ -150,6 +166,7 @@ def _vlc(url: str, transport: Transport, folder: Path) -> list[str]:
         *("env", f"HOME={folder}", *_vlc_program()),
         *("--intf", "dummy", "--no-osd", "--no-spu", "--no-video-title-show"),
         *("--no-drop-late-frames", "--no-skip-frames", *(["--rtsp-tcp"] if transport is Transport.TCP else [])),
+        *(["--rtsp-http", f"--rtsp-http-port={urlsplit(url).port}"] if transport is Tunnel.HTTP else []),
         *("--vout", "yuv", "--yuv-file", str(folder / PICTURES), "--yuv-chroma", "I420"),
         *("--aout", "afile", "--audiofile-file", str(folder / SOUND), "--no-audiofile-wav", url),
     ]
