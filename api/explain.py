@@ -17,7 +17,7 @@ from envoy.config.route.v3 import route_pb2
 from api import models, views
 from mesh.model import Endpoint, RoutedMethod
 from rtsp_filter.route_matching import RouteEntry, upstream_path
-from rtsp_filter.routing import Decision, NoRoute, NoRouteKind, RouteRequest, RouteTable
+from rtsp_filter.routing import Answer, Chance, NoRoute, NoRouteKind, Redirection, RouteRequest, RouteTable
 from rtsp_filter.rtsp import RTSPURL, Headers
 from xds_server.cache import ResourceCache
 from xds_server.compile.routes import ROUTE_CONFIGURATION
@@ -52,14 +52,15 @@ class Explainer:
         host = table.hosts.find(request.host)
         entry = None if host is None else host.find(request)
         candidates = () if entry is None else tuple(_candidates(table, entry, request))
-        answer = table.decide(request, random=_chance_of_the_first(candidates))
+        answer = table.decide(request, Chance(table, _chance_of_the_first(candidates)))
         outcome, status, message = _verdict(answer, candidates)
         route, rule = (None, None) if entry is None else views.split_route(entry.name)
         return models.Explanation(
             url=str(url),
             outcome=outcome,
-            status=status.value,
+            status=status,
             message=message,
+            location=answer.location if isinstance(answer, Redirection) else None,
             virtual_host=None if host is None else host.name,
             route=route,
             rule=rule,
@@ -138,12 +139,12 @@ def _chance_of_the_first(candidates: Sequence[models.Candidate]) -> float:
     return 0.0
 
 
-def _verdict(
-    answer: Decision | NoRoute, candidates: Sequence[models.Candidate]
-) -> tuple[models.Outcome, HTTPStatus, str]:
+def _verdict(answer: Answer, candidates: Sequence[models.Candidate]) -> tuple[models.Outcome, int, str]:
     if isinstance(answer, NoRoute):
         outcome, status = _REFUSALS[answer.kind]
         return outcome, status, answer.message
+    if isinstance(answer, Redirection):
+        return models.Outcome.REDIRECTED, answer.status, f"route {answer.route} redirects to {answer.location}"
     used = [candidate for candidate in candidates if candidate.weight]
     servers = sum(len(candidate.targets) for candidate in used)
     lost = sum(candidate.share for candidate in used if not candidate.targets)

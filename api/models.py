@@ -265,6 +265,7 @@ class Outcome(StrEnum):
     """Where a URL leads to."""
 
     ROUTED = "routed"
+    REDIRECTED = "redirected"
     NOT_FOUND = "not_found"
     NO_ENDPOINT = "no_endpoint"
 
@@ -300,8 +301,11 @@ class Explanation(ApiModel):
     """Where an RTSP URL leads to, and why."""
 
     url: str = Field(description="The URL in question, without credentials.")
-    outcome: Outcome = Field(description="routed, or why not: no route matches, or its backends have no endpoint.")
-    status: int = Field(description="RTSP status of a refusal: 404 or 503; 200 if the URL is routed.")
+    outcome: Outcome = Field(
+        description="routed, redirected, or why not: no route matches, or its backends have no endpoint."
+    )
+    status: int = Field(description="RTSP status of a refusal (404, 503) or redirect (301 to 303); 200 if routed.")
+    location: str | None = Field(description="What a redirected player is told to ask for; null: not redirected.")
     message: str = Field(description="The outcome in one sentence.")
     virtual_host: str | None = Field(description="The virtual host that applies to the URL's host; null: none does.")
     route: str | None = Field(description="The route that matches, namespace/name; null: none does.")

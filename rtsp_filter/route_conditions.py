@@ -1,8 +1,8 @@
 """What a route wants of a request besides its path: conditions on headers, on the method, on query parameters.
 
 These are Envoy's rules (config.route.v3.HeaderMatcher, QueryParameterMatcher): nothing is decoded; of several headers
-of a name one must be as wanted; one that is not there fulfils no condition on its value, nor the opposite of one. The texts of conditions are for people, and
-never show what a request said: it may be a password.
+of a name one must be as wanted; one that is not there fulfils no condition on its value, nor the opposite of one. The
+texts of conditions are for people, and never show what a request said: it may be a password.
 """
 
 from __future__ import annotations

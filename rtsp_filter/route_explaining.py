@@ -9,14 +9,14 @@ from rtsp_filter.route_matching import RouteEntry, VirtualHost, has_dot_segments
 from rtsp_filter.route_request import RouteRequest, bare_host
 
 if TYPE_CHECKING:
-    from rtsp_filter.routing import Decision, NoRoute, RouteTable
+    from rtsp_filter.routing import Answer, RouteTable
 
 # Sentences about routes that did not match; a reader who needs more has the list of routes.
 MAX_MISSES = 50
 
 
 def explain(
-    table: RouteTable, request: RouteRequest, virtual_host: VirtualHost | None, answer: Decision | NoRoute
+    table: RouteTable, request: RouteRequest, virtual_host: VirtualHost | None, answer: Answer
 ) -> Iterator[str]:
     """One sentence for each step from `request` to `answer`."""
     yield _about_host(table, bare_host(request.host), virtual_host)
@@ -75,13 +75,16 @@ def _about_clusters(table: RouteTable, route: RouteEntry) -> Iterator[str]:
         )
 
 
-def _about_answer(table: RouteTable, route: RouteEntry, path: str, answer: Decision | NoRoute) -> Iterator[str]:
-    if not hasattr(answer, "upstream"):
+def _about_answer(table: RouteTable, route: RouteEntry, path: str, answer: Answer) -> Iterator[str]:
+    if hasattr(answer, "message"):
         yield f"There is nowhere to go: {answer.message}."
         return
-    upstream = answer.upstream
     if route.rewrite is not None:
         yield f'The rewrite ({route.rewrite}) makes "{route.rewritten(path)}" of the path "{path}".'
+    if hasattr(answer, "location"):
+        yield f"The player is told to ask for {answer.location} instead: {route.redirect}."
+        return
+    upstream = answer.upstream
     base = f', its base path "{upstream.base_path}" in front' if upstream.base_path else ""
     yield (
         f"Chosen: endpoint {upstream.name} at {upstream.address}, port {upstream.port}; "

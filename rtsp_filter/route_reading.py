@@ -12,25 +12,32 @@ from collections.abc import Iterator
 from typing import Any
 
 from mesh.regex import compile_regex
+from rtsp_filter.action_reading import HEADER_FIELDS, read_header_changes, read_patience, read_redirect
 from rtsp_filter.condition_reading import read_conditions
+from rtsp_filter.policy_reading import merged_labels, read_hash_policies, read_labels
 from rtsp_filter.reading import RouteTableError, only
-from rtsp_filter.route_matching import (
-    MatchKind,
-    PathMatcher,
-    PrefixRewrite,
-    RegexRewrite,
-    Rewrite,
-    RouteEntry,
-    VirtualHost,
-    WeightedCluster,
-)
+from rtsp_filter.route_matching import RouteEntry, VirtualHost, WeightedCluster
+from rtsp_filter.route_paths import MatchKind, PathMatcher, PrefixRewrite, RegexRewrite, Rewrite
 
-_CONFIGURATION_FIELDS = {"name", "virtual_hosts", "ignore_port_in_host_matching"}
-_VIRTUAL_HOST_FIELDS = {"name", "domains", "routes", "metadata"}
-_ROUTE_FIELDS = {"name", "match", "route", "metadata"}
+_CONFIGURATION_FIELDS = HEADER_FIELDS | {
+    "name",
+    "virtual_hosts",
+    "ignore_port_in_host_matching",
+    "most_specific_header_mutations_wins",
+}
+_VIRTUAL_HOST_FIELDS = HEADER_FIELDS | {"name", "domains", "routes", "metadata"}
+_ROUTE_FIELDS = HEADER_FIELDS | {"name", "match", "route", "redirect", "metadata"}
 _MATCH_FIELDS = {"path", "prefix", "path_separated_prefix", "safe_regex", "headers", "query_parameters"}
-# Time-outs are RTSP's own here.
-_ACTION_FIELDS = {"cluster", "weighted_clusters", "prefix_rewrite", "regex_rewrite", "timeout", "idle_timeout"}
+_ACTION_FIELDS = {
+    "cluster",
+    "weighted_clusters",
+    "prefix_rewrite",
+    "regex_rewrite",
+    "timeout",
+    "retry_policy",
+    "hash_policy",
+    "metadata_match",
+}
 
 
 def read_virtual_hosts(configuration: Any) -> tuple[VirtualHost, ...]:
@@ -38,17 +45,17 @@ def read_virtual_hosts(configuration: Any) -> tuple[VirtualHost, ...]:
     where = f"route configuration {configuration.name}"
     try:
         only(configuration, _CONFIGURATION_FIELDS)
-        hosts = tuple(_virtual_host(host) for host in configuration.virtual_hosts)
+        hosts = tuple(_virtual_host(host, configuration) for host in configuration.virtual_hosts)
         _check_domains(hosts)
     except ValueError as error:
         raise RouteTableError(where, str(error)) from None
     return hosts
 
 
-def _virtual_host(host: Any) -> VirtualHost:
+def _virtual_host(host: Any, configuration: Any) -> VirtualHost:
     try:
         only(host, _VIRTUAL_HOST_FIELDS)
-        routes = tuple(_route(route) for route in host.routes)
+        routes = tuple(_route(route, host, configuration) for route in host.routes)
     except ValueError as error:
         raise ValueError(f"virtual host {host.name}: {error}") from None
     return VirtualHost(name=host.name, domains=tuple(domain.lower() for domain in host.domains), routes=routes)
@@ -64,17 +71,28 @@ def _check_domains(hosts: tuple[VirtualHost, ...]) -> None:
                 raise ValueError(f'the domain "{domain}" belongs to both {owners[domain]} and {host.name}')
 
 
-def _route(route: Any) -> RouteEntry:
+def _route(route: Any, host: Any, configuration: Any) -> RouteEntry:
     try:
         only(route, _ROUTE_FIELDS)
+        levels = [route, host, configuration]
+        if configuration.most_specific_header_mutations_wins:
+            levels.reverse()
+        parts = {
+            "name": route.name,
+            "match": _matcher(route.match),
+            "conditions": tuple(read_conditions(route.match)),
+            "headers": read_header_changes(levels),
+        }
+        if route.HasField("redirect"):
+            return RouteEntry(redirect=read_redirect(route.redirect), rewrite=_rewrite(route.redirect), **parts)
         if not route.HasField("route"):
-            raise ValueError("only routes to clusters are supported")
+            raise ValueError("only routes to clusters and redirects are supported")
         return RouteEntry(
-            name=route.name,
-            match=_matcher(route.match),
-            conditions=tuple(read_conditions(route.match)),
             clusters=tuple(_clusters(route.route)),
             rewrite=_rewrite(route.route),
+            patience=read_patience(route.route),
+            hash_policies=read_hash_policies(route.route),
+            **parts,
         )
     except ValueError as error:
         raise ValueError(f"route {route.name}: {error}") from None
@@ -99,7 +117,7 @@ def _clusters(action: Any) -> Iterator[WeightedCluster]:
     only(action, _ACTION_FIELDS)
     kind = action.WhichOneof("cluster_specifier")
     if kind == "cluster":
-        yield WeightedCluster(name=action.cluster)
+        yield WeightedCluster(name=action.cluster, labels=read_labels(action.metadata_match))
         return
     if kind != "weighted_clusters":
         raise ValueError("it names no cluster")
@@ -107,8 +125,9 @@ def _clusters(action: Any) -> Iterator[WeightedCluster]:
     if not any(share.weight.value for share in action.weighted_clusters.clusters):
         raise ValueError("the weights of its clusters add up to nothing")
     for share in action.weighted_clusters.clusters:
-        only(share, {"name", "weight"})
-        yield WeightedCluster(name=share.name, weight=share.weight.value)
+        only(share, {"name", "weight", "metadata_match"})
+        labels = merged_labels(action.metadata_match, share.metadata_match)
+        yield WeightedCluster(name=share.name, weight=share.weight.value, labels=labels)
 
 
 def _rewrite(action: Any) -> Rewrite | None:

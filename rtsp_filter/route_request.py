@@ -12,6 +12,14 @@ METHOD_HEADER = ":method"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What has failed a request already, so that it goes to another endpoint of the same cluster, by their names."""
+
+    cluster: str
+    endpoints: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRequest:
     """A request by its URL, method and headers. `path` has the query, if there is one; `host` may have a port."""
 
@@ -19,11 +27,23 @@ class RouteRequest:
     path: str
     method: str = Method.DESCRIBE
     headers: Headers = field(default_factory=Headers)
+    client_address: str = ""
+    scheme: str = "rtsp"
+    tried: Tried | None = None
 
     @classmethod
-    def of(cls, url: RTSPURL, method: str = Method.DESCRIBE, headers: Headers | None = None) -> RouteRequest:
+    def of(
+        cls, url: RTSPURL, method: str = Method.DESCRIBE, headers: Headers | None = None, client_address: str = ""
+    ) -> RouteRequest:
         """What a player asks with `method` of `url`."""
-        return cls(host=url.authority, path=url.target or "/", method=method, headers=headers or Headers())
+        return cls(
+            host=url.authority,
+            path=url.target or "/",
+            method=method,
+            headers=headers or Headers(),
+            client_address=client_address,
+            scheme=url.scheme,
+        )
 
     @property
     def plain_path(self) -> str:

@@ -1,8 +1,9 @@
 """Which camera an RTSP URL goes to, and why.
 
 A `RouteTable` is made of xDS resources and never changes. `decide` answers with the endpoint to ask and the path to ask
-it for, or with the reason why there is none. Chance is an argument, so the same question has the same answer in a
-test, in the proxy and in `msm explain`. The account of how it came to be is written only when somebody reads it.
+it for, or with the reason why there is none. Who chooses among several is an argument: a proxy's balancer, or a number,
+so that a question has the same answer each time in a test and in `msm explain`. The account of how it came to be is
+written only when somebody reads it.
 """
 
 from __future__ import annotations
@@ -10,31 +11,42 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from fractions import Fraction
+from typing import Any, Protocol
 
 from mesh.model import BackendTransport, Endpoint
-from rtsp_filter.cluster_reading import read_assignment, read_cluster
+from rtsp_filter.balancing import NO_ENDPOINT, Assignment, Health
+from rtsp_filter.cluster_reading import Cluster, read_assignment, read_cluster
+from rtsp_filter.header_changes import NO_CHANGES, MessageChanges
 from rtsp_filter.reading import RouteTableError
 from rtsp_filter.route_explaining import explain
 from rtsp_filter.route_matching import (
-    Cluster,
+    RouteEntry,
     VirtualHost,
     WeightedCluster,
     choose,
     upstream_path,
 )
+from rtsp_filter.route_patience import PATIENCE, Patience
 from rtsp_filter.route_reading import read_virtual_hosts
-from rtsp_filter.route_request import RouteRequest, bare_host
+from rtsp_filter.route_redirects import Redirect
+from rtsp_filter.route_request import RouteRequest, Tried, bare_host
+from rtsp_filter.rtsp import StatusCode
 
 __all__ = [
+    "Answer",
+    "Chance",
+    "Chooser",
     "Decision",
     "HostTable",
     "NoRoute",
     "NoRouteKind",
+    "Redirection",
     "RouteInfo",
     "RouteRequest",
     "RouteTable",
     "RouteTableError",
+    "Tried",
     "Upstream",
     "read_assignment",
     "read_cluster",
@@ -56,7 +68,10 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Where a session goes. `path` is the path after the rewrite, without the endpoint's base path and the query."""
+    """Where a session goes. `path` is the path after the rewrite, without the endpoint's base path and the query.
+
+    `headers` and `patience` are for the requests that go there.
+    """
 
     virtual_host: str
     route: str
@@ -64,6 +79,26 @@ class Decision:
     cluster: str
     path: str
     upstream: Upstream
+    headers: MessageChanges = NO_CHANGES
+    patience: Patience = PATIENCE
+    _why: Callable[[], tuple[str, ...]] = field(repr=False, compare=False)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """How it came to be: one sentence for each step."""
+        return self._why()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirection:
+    """What a player is told to ask for instead. `headers` are for the answer that says so."""
+
+    virtual_host: str
+    route: str
+    match: str
+    status: StatusCode
+    location: str
+    headers: MessageChanges
     _why: Callable[[], tuple[str, ...]] = field(repr=False, compare=False)
 
     @property
@@ -95,6 +130,9 @@ class NoRoute:
         return self._why()
 
 
+Answer = Decision | Redirection | NoRoute
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteInfo:
     """One route, for lists."""
@@ -105,6 +143,16 @@ class RouteInfo:
     match: str
     rewrite: str
     clusters: tuple[WeightedCluster, ...]
+
+
+class Chooser(Protocol):
+    """Picks one of several that a route allows."""
+
+    def cluster(self, virtual_host: VirtualHost, route: RouteEntry) -> WeightedCluster:
+        """One of the route's clusters."""
+
+    def endpoint(self, share: WeightedCluster, route: RouteEntry, request: RouteRequest) -> Endpoint | str:
+        """An endpoint of a cluster, or why there is none, as it goes on from "the backend …"."""
 
 
 class HostTable:
@@ -125,13 +173,16 @@ class HostTable:
         return next((item for suffix, item in self._suffixes if _ends_with(name, suffix)), None)
 
 
+_NOBODY = Assignment()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteTable:
     """Routes, clusters by name, and assignments by cluster name; what is not known yet is simply not there."""
 
     hosts: HostTable = field(default_factory=HostTable)
     clusters: Mapping[str, Cluster] = field(default_factory=dict)
-    assignments: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
+    assignments: Mapping[str, Assignment] = field(default_factory=dict)
 
     @staticmethod
     def from_xds(route_configuration: Any, clusters: Iterable[Any], assignments: Iterable[Any]) -> RouteTable:
@@ -142,14 +193,14 @@ class RouteTable:
             assignments={item.cluster_name: read_assignment(item) for item in assignments},
         )
 
-    def decide(self, request: RouteRequest, *, random: float) -> Decision | NoRoute:
-        """Where `request` goes; `random` is in [0, 1)."""
+    def decide(self, request: RouteRequest, choose: Chooser) -> Answer:
+        """Where `request` goes; `choose` picks one of those that its route allows."""
         virtual_host = self.hosts.find(request.host)
 
         def why() -> tuple[str, ...]:
             return tuple(explain(self, request, virtual_host, answer))
 
-        answer = self._answer(request, virtual_host, random, why)
+        answer = self._answer(request, virtual_host, choose, why)
         return answer
 
     def routes(self) -> Iterator[RouteInfo]:
@@ -166,19 +217,24 @@ class RouteTable:
                 )
 
     def endpoints(self, cluster: str) -> tuple[Endpoint, ...]:
-        """The endpoints of a cluster, as far as they are known."""
+        """The usable endpoints of a cluster, as far as they are known."""
+        hosts = self.assignment(cluster).hosts
+        return tuple(host.endpoint for host in hosts if host.health is not Health.UNHEALTHY)
+
+    def assignment(self, cluster: str) -> Assignment:
+        """What is known of a cluster's endpoints."""
         known = self.clusters.get(cluster)
         if known is None:
-            return ()
-        return known.endpoints if known.endpoints is not None else self.assignments.get(known.assignment, ())
+            return _NOBODY
+        return known.endpoints if known.endpoints is not None else self.assignments.get(known.assignment, _NOBODY)
 
     def _answer(
         self,
         request: RouteRequest,
         virtual_host: VirtualHost | None,
-        random: float,
+        choose: Chooser,
         why: Callable[[], tuple[str, ...]],
-    ) -> Decision | NoRoute:
+    ) -> Answer:
         if virtual_host is None:
             message = f'no route is for the host "{bare_host(request.host)}"'
             return NoRoute(kind=NoRouteKind.NOT_FOUND, message=message, _why=why)
@@ -186,22 +242,62 @@ class RouteTable:
         if route is None:
             message = f'no route matches the path "{request.plain_path}"'
             return NoRoute(kind=NoRouteKind.NOT_FOUND, message=message, _why=why)
-        cluster, rest = choose([share.weight for share in route.clusters], random)
-        name = route.clusters[cluster].name
-        endpoints = self.endpoints(name)
-        if not endpoints:
-            message = f"the backend {name} has no endpoint now"
-            return NoRoute(kind=NoRouteKind.NO_ENDPOINT, message=message, _why=why)
+        if route.redirect is not None:
+            return _redirection(virtual_host, route, route.redirect, request, why)
+        share = _tried_share(route, request.tried) or choose.cluster(virtual_host, route)
+        endpoint = choose.endpoint(share, route, request)
+        if isinstance(endpoint, str):
+            return NoRoute(kind=NoRouteKind.NO_ENDPOINT, message=f"the backend {share.name} {endpoint}", _why=why)
         rewritten = route.rewritten(request.plain_path)
         return Decision(
             virtual_host=virtual_host.name,
             route=route.name,
             match=route.wanted,
-            cluster=name,
+            cluster=share.name,
             path=rewritten,
-            upstream=_upstream(endpoints[int(rest * len(endpoints))], rewritten, request.query),
+            upstream=_upstream(endpoint, rewritten, request.query),
+            headers=route.headers,
+            patience=route.patience,
             _why=why,
         )
+
+
+class Chance:
+    """Lets one number decide, whatever clusters say of balancing: each endpoint of a cluster is as likely."""
+
+    def __init__(self, table: RouteTable, random: float) -> None:
+        """`random` is in [0, 1)."""
+        self._table = table
+        self._random = random
+        self._rest = Fraction()
+
+    def cluster(self, virtual_host: VirtualHost, route: RouteEntry) -> WeightedCluster:
+        index, self._rest = choose([share.weight for share in route.clusters], self._random)
+        return route.clusters[index]
+
+    def endpoint(self, share: WeightedCluster, route: RouteEntry, request: RouteRequest) -> Endpoint | str:
+        tried = frozenset() if request.tried is None else request.tried.endpoints
+        endpoints = [each for each in self._table.endpoints(share.name) if each.name not in tried]
+        return endpoints[int(self._rest * len(endpoints))] if endpoints else NO_ENDPOINT
+
+
+def _tried_share(route: RouteEntry, tried: Tried | None) -> WeightedCluster | None:
+    """The cluster that a request has been tried at already: it stays there."""
+    return None if tried is None else next((each for each in route.clusters if each.name == tried.cluster), None)
+
+
+def _redirection(
+    host: VirtualHost, route: RouteEntry, redirect: Redirect, request: RouteRequest, why: Callable[[], tuple[str, ...]]
+) -> Redirection:
+    return Redirection(
+        virtual_host=host.name,
+        route=route.name,
+        match=route.wanted,
+        status=redirect.status,
+        location=redirect.location(request, route.rewritten(request.plain_path)),
+        headers=route.headers,
+        _why=why,
+    )
 
 
 def _ends_with(name: str, suffix: str) -> bool:

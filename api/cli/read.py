@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from api.models import Explanation
 
 API_DEFAULT = "http://127.0.0.1:8080"
-_ROUTED = 200
+_FOLLOWED = ("routed", "redirected")
 
 Api = Annotated[str, typer.Option("--api", envvar="MSM_API", help="Where the mesh's REST API is: URL or HOST:PORT.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON, whole.")]
@@ -140,7 +140,7 @@ def explain(
         _print_json(found)
     else:
         _print_explanation(found)
-    raise typer.Exit(0 if found.status == _ROUTED else 1)
+    raise typer.Exit(0 if found.outcome.value in _FOLLOWED else 1)
 
 
 def _listeners(api: str) -> list[GatewayPort]:
@@ -189,7 +189,7 @@ def _print_explanation(found: Explanation) -> None:
     from api.cli.output import console, percent, table
 
     out = console()
-    out.print(f"{found.url}: {found.message}" + ("" if found.status == _ROUTED else f" ({found.status})"))
+    out.print(f"{found.url}: {found.message}" + ("" if found.outcome.value in _FOLLOWED else f" ({found.status})"))
     if found.candidates:
         rows = [
             (candidate.backend, percent(target.share), target.endpoint, target.url, target.transport.value)

@@ -30,6 +30,11 @@ from rtsp_filter.route_matching import RouteEntry, VirtualHost, WeightedCluster
 from rtsp_filter.routing import Answer, Decision, RouteRequest, RouteTable
 from rtsp_filter.rtsp import RTSPError, StatusCode
 
+# An endpoint other than those that failed is asked for so often: enough to meet each of ten by chance, and few enough
+# where there is none.
+MAX_PICKS = 32
+NO_OTHER = "has no other endpoint now"
+
 log = structlog.get_logger()
 
 
@@ -136,6 +141,14 @@ class _Balanced:
 
     def endpoint(self, share: WeightedCluster, route: RouteEntry, request: RouteRequest) -> Endpoint | str:
         key_hash = hash_of(route.hash_policies, request)
+        if request.tried is None:
+            return self._pick(share, key_hash)
+        picks = (self._pick(share, None) for _ in range(MAX_PICKS))
+        return next(
+            (each for each in picks if isinstance(each, str) or each.name not in request.tried.endpoints), NO_OTHER
+        )
+
+    def _pick(self, share: WeightedCluster, key_hash: int | None) -> Endpoint | str:
         answer = self._balancer.pick(
             share.name, labels=share.labels, key_hash=key_hash, chance=random.random, now=_now()
         )

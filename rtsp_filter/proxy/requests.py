@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from rtsp_filter.proxy import transport
+from rtsp_filter.proxy.attempts import Ask, RedirectedError, connect, first_answer
 from rtsp_filter.proxy.forwarding import client_response, request_headers
 from rtsp_filter.proxy.limits import MAX_DESCRIBED, MAX_SESSIONS_PER_CONNECTION
 from rtsp_filter.proxy.presentation import Presentation, Track, announced, describe
 from rtsp_filter.proxy.session import Client, Described, Host, Session
-from rtsp_filter.proxy.upstream import Upstream, UpstreamError
-from rtsp_filter.routing import Decision, NoRoute, NoRouteKind, RouteRequest
+from rtsp_filter.proxy.upstream import UpstreamError
+from rtsp_filter.routing import RouteRequest
 from rtsp_filter.rtsp import (
     RTSPURL,
     LowerTransport,
@@ -34,10 +35,6 @@ from rtsp_filter.rtsp import (
     respond,
 )
 
-_NO_ROUTE_STATUS = {
-    NoRouteKind.NOT_FOUND: StatusCode.NOT_FOUND,
-    NoRouteKind.NO_ENDPOINT: StatusCode.SERVICE_UNAVAILABLE,
-}
 _REDIRECTS = range(300, 400)
 
 log = structlog.get_logger()
@@ -72,7 +69,10 @@ class RequestHandler:
         method = self._methods.get(request.method)
         if method is None:
             raise RTSPError(f"{request.method} is not implemented", status=StatusCode.NOT_IMPLEMENTED)
-        return await method(request)
+        try:
+            return await method(request)
+        except RedirectedError as redirected:
+            return redirected.answer(request)
 
     def close(self) -> None:
         """Give up streams that were described and never set up."""
@@ -89,14 +89,9 @@ class RequestHandler:
 
     async def _describe(self, request: Request) -> Response:
         url = _client_url(request)
-        described = await self._to_describe(request, url)
+        described, response = await self._begin(request, url)
         upstream_url = described.presentation.upstream_url
         try:
-            with self._proxy.endpoints.attempt(described.decision) as attempt:
-                response = await described.upstream.request(
-                    Method.DESCRIBE, upstream_url, headers=request_headers(request)
-                )
-                attempt.answered(response.status)
             if response.status in _REDIRECTS:
                 raise UpstreamError(f"the camera redirects ({response.status} {response.reason}); set its new address")
             if response.status != StatusCode.OK:
@@ -114,33 +109,39 @@ class RequestHandler:
     async def _announce(self, request: Request) -> Response:
         """A client offers a stream of its own, to record it (RFC 2326, 10.3)."""
         url = _client_url(request)
-        described = await self._to_describe(request, url)
-        upstream_url = described.presentation.upstream_url
-        try:
-            presentation, body = _announced(str(url), upstream_url, request.body)
-            with self._proxy.endpoints.attempt(described.decision) as attempt:
-                response = await described.upstream.request(
-                    Method.ANNOUNCE, upstream_url, headers=request_headers(request), body=body
-                )
-                attempt.answered(response.status)
-            if response.status != StatusCode.OK:
-                return self._refused(request, described, response)
-            described.presentation = presentation
-        except BaseException:
-            described.upstream.close()
-            raise
+        described, response = await self._begin(request, url)
+        if response.status != StatusCode.OK:
+            return self._refused(request, described, response)
         self._remember(described)
-        return client_response(request, response, presentation, [])
+        return client_response(request, response, described.presentation, [])
 
-    async def _to_describe(self, request: Request, url: RTSPURL) -> Described:
-        """A connection to the camera: the one that asked for a password, since the question is good there only."""
+    async def _begin(self, request: Request, url: RTSPURL) -> tuple[Described, Response]:
+        """What is answered to a DESCRIBE or ANNOUNCE, and by whom: the camera that asked for a password before, since
+        the question is good there only; or one that the routes name."""
+
+        async def ask(described: Described) -> Response:
+            upstream_url, body = described.presentation.upstream_url, b""
+            if request.method == Method.ANNOUNCE:
+                described.presentation, body = _announced(str(url), upstream_url, request.body)
+            headers = request_headers(request)
+            return await described.upstream.request(request.method, upstream_url, headers=headers, body=body)
+
         challenged, self._challenged = self._challenged, None
         if challenged is not None:
             if challenged.presentation.client_url == str(url) and challenged.upstream.closed is None:
-                return challenged
+                return challenged, await self._ask_again(challenged, ask)
             challenged.upstream.close()
-        decision, upstream_url = self._route(request, url)
-        return await self._connect(decision, Presentation.undescribed(str(url), upstream_url))
+        return await first_answer(self._proxy, self._routed(request, url), str(url), ask)
+
+    async def _ask_again(self, described: Described, ask: Ask) -> Response:
+        try:
+            with self._proxy.endpoints.attempt(described.decision) as attempt:
+                response = await ask(described)
+                attempt.answered(response.status)
+        except BaseException:
+            described.upstream.close()
+            raise
+        return response
 
     def _refused(self, request: Request, described: Described, response: Response) -> Response:
         """The camera's own refusal, and its question for a password, pass through."""
@@ -176,7 +177,24 @@ class RequestHandler:
                 f"this connection has its {MAX_SESSIONS_PER_CONNECTION} sessions already",
                 status=StatusCode.NOT_ENOUGH_BANDWIDTH,
             )
-        described = await self._described_for(request, url)
+        described = await self._described_for(url)
+        if described is not None:
+            with self._proxy.endpoints.attempt(described.decision) as attempt:
+                response = await self._set_up(described, request, url, offered)
+                attempt.answered(response.status)
+            return response
+
+        async def ask(described: Described) -> Response:
+            return await self._set_up(described, request, url, offered)
+
+        described, response = await first_answer(self._proxy, self._routed(request, url), str(url), ask)
+        self._remember(described)
+        return response
+
+    async def _set_up(
+        self, described: Described, request: Request, url: RTSPURL, offered: tuple[TransportSpec, ...]
+    ) -> Response:
+        """A session of one endpoint, if it lets itself be set up."""
         spec = transport.choose(offered, self._client.address, self._possible())
         if spec.lower is LowerTransport.TCP and self._client.has_interleaved_session():
             raise RTSPError(
@@ -186,9 +204,7 @@ class RequestHandler:
         session = self._proxy.new_session(described, self._client, spec.lower)
         described.session = session
         try:
-            with self._proxy.endpoints.attempt(described.decision) as attempt:
-                response = await session.setup(request, spec, upstream_url, media)
-                attempt.answered(response.status)
+            response = await session.setup(request, spec, upstream_url, media)
         except BaseException:
             self._proxy.session_over(session, "it could not be set up", close_client=False)
             raise
@@ -236,20 +252,8 @@ class RequestHandler:
         session.join(self._client)
         return session
 
-    def _route(self, request: Request, url: RTSPURL) -> tuple[Decision, str]:
-        """Where a request leads, and the camera's URL for it. Raises RTSPError: 404, or 503 where no endpoint is left."""
-        decision = self._proxy.decide(RouteRequest.of(url, request.method, request.headers, self._client.address))
-        if isinstance(decision, NoRoute):
-            raise RTSPError(decision.message, status=_NO_ROUTE_STATUS[decision.kind])
-        target = decision.upstream
-        host = f"[{target.address}]" if ":" in target.address else target.address
-        return decision, f"rtsp://{host}:{target.port}{target.path}"
-
-    async def _connect(self, decision: Decision, presentation: Presentation) -> Described:
-        target = decision.upstream
-        with self._proxy.endpoints.attempt(decision):
-            upstream = await Upstream.connect(target.address, target.port)
-        return Described(presentation=presentation, decision=decision, upstream=upstream)
+    def _routed(self, request: Request, url: RTSPURL) -> RouteRequest:
+        return RouteRequest.of(url, request.method, request.headers, self._client.address)
 
     def _remember(self, described: Described) -> None:
         self._described.append(described)
@@ -258,19 +262,16 @@ class RequestHandler:
             if oldest.session is None:
                 oldest.upstream.close()
 
-    async def _described_for(self, request: Request, url: RTSPURL) -> Described:
-        """The stream that a first SETUP is about, with a connection of its own to the camera."""
+    async def _described_for(self, url: RTSPURL) -> Described | None:
+        """The stream that was described and that a first SETUP is about, with a connection of its own to the camera."""
         for known in reversed(self._described):
             if known.presentation.host == url.host and known.presentation.covers(str(url)):
                 if known.session is None and known.upstream.closed is None:
                     return known
-                fresh = await self._connect(known.decision, known.presentation)
+                fresh = await connect(self._proxy, known.decision, known.presentation)
                 self._remember(fresh)
                 return fresh
-        decision, upstream_url = self._route(request, url)
-        described = await self._connect(decision, Presentation.undescribed(str(url), upstream_url))
-        self._remember(described)
-        return described
+        return None
 
 
 def _client_url(request: Request) -> RTSPURL:

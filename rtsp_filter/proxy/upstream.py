@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import cast
 
+from rtsp_filter.header_changes import NO_CHANGES, MessageChanges
 from rtsp_filter.proxy.limits import CATCH_UP_SECONDS, CONNECT_TIMEOUT, WRITE_BUFFER_BYTES
 from rtsp_filter.proxy.outbox import Outbox, OutboxFullError
 from rtsp_filter.proxy.sockets import plain_address, watch_peer
 from rtsp_filter.rtsp import (
     ClientCore,
+    Headers,
     InterleavedChunk,
     KeepaliveDue,
     Method,
@@ -63,6 +66,7 @@ class Upstream(asyncio.Protocol):
         self.closed: str | None = None
         self.local_address = ""
         self.peer_address = ""
+        self._changes = NO_CHANGES
         self._transport: asyncio.Transport | None = None
         self._waiting: dict[int, asyncio.Future[Response]] = {}
         self._keepalives: set[int] = set()
@@ -73,8 +77,11 @@ class Upstream(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
 
     @classmethod
-    async def connect(cls, host: str, port: int) -> Upstream:
-        """A connection to the camera at `host` (address or name). Raises UpstreamError with 502 or 504."""
+    async def connect(cls, host: str, port: int, changes: MessageChanges = NO_CHANGES) -> Upstream:
+        """A connection to the camera at `host` (address or name), with `changes` for all that is asked over it.
+
+        Raises UpstreamError with 502 or 504.
+        """
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -88,6 +95,7 @@ class Upstream(asyncio.Protocol):
         except OSError as error:
             reason = error.strerror or str(error)
             raise UpstreamError(f"the camera cannot be reached: {reason}", camera=f"{host}:{port}") from error
+        upstream._changes = changes
         return upstream
 
     async def request(
@@ -96,14 +104,16 @@ class Upstream(asyncio.Protocol):
         """Ask the camera. Raises UpstreamError when it does not answer, or is gone."""
         if self.closed is not None:
             raise UpstreamError(self.closed)
+        headers = self._changes.request(headers)
         handle = self.core.request(method, url, headers=headers, body=body, now=self._loop.time())
         future: asyncio.Future[Response] = self._loop.create_future()
         self._waiting[handle] = future
         self._flush()
         try:
-            return await future
+            response = await future
         finally:
             self._waiting.pop(handle, None)
+        return replace(response, headers=Headers(self._changes.response(response.headers.items())))
 
     def send_media(self, chunk: InterleavedChunk) -> None:
         """Send interleaved frames."""

@@ -118,7 +118,7 @@ def test_what_is_no_url_is_refused():
 
 async def test_routes_that_no_proxy_could_read_are_a_problem_of_ours(connect):
     plane = routed_plane()
-    unsupported = route_pb2.RouteConfiguration(name="rtsp", response_headers_to_remove=["x"])
+    unsupported = route_pb2.RouteConfiguration(name="rtsp", internal_only_headers=["x"])
     plane.routes.update(upsert=[Resource.of(unsupported)])
     with pytest.raises(RouteTableError):
         explain(plane, URL)

@@ -22,7 +22,7 @@ from google.protobuf import json_format
 
 from mesh.documents import compile_documents, load_documents
 from mesh.model import merge
-from rtsp_filter.routing import Decision, RouteRequest, RouteTable
+from rtsp_filter.routing import Chance, Decision, RouteRequest, RouteTable
 from rtsp_filter.rtsp import Headers
 from tests.peers.ports import reserve_ports
 from tests.peers.process import Process, wait_until
@@ -322,7 +322,7 @@ def _get(port: int, question: RouteRequest) -> tuple[str | None, str | None, str
 
 
 def _decide(table: RouteTable, question: RouteRequest) -> tuple[str | None, str | None, str]:
-    answer = table.decide(question, random=0.5)
+    answer = table.decide(question, Chance(table, 0.5))
     if not isinstance(answer, Decision):
         return (None, None, "")
     return (answer.route, answer.cluster, answer.path + question.query)

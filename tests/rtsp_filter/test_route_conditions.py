@@ -10,7 +10,7 @@ from google.protobuf import json_format
 
 from rtsp_filter.condition_reading import read_conditions
 from rtsp_filter.route_request import RouteRequest, bare_host
-from rtsp_filter.routing import NoRoute, RouteTable, RouteTableError
+from rtsp_filter.routing import Chance, NoRoute, RouteTable, RouteTableError
 from rtsp_filter.rtsp import RTSPURL, Headers
 
 REQUEST = RouteRequest(
@@ -122,7 +122,7 @@ def test_reasons_name_the_condition_and_never_what_the_request_said() -> None:
     routes = [{"name": "r", "match": {"prefix": "/", **wanted}, "route": {"cluster": "a"}}]
     value = {"name": "rtsp", "virtual_hosts": [{"name": "any", "domains": ["*"], "routes": routes}]}
     table = RouteTable.from_xds(json_format.ParseDict(value, route_pb2.RouteConfiguration()), [], [])
-    answer = table.decide(secret, random=0.0)
+    answer = table.decide(secret, Chance(table, 0.0))
     assert isinstance(answer, NoRoute)
     assert answer.reasons[1:] == (
         'Route r does not match: it wants more than the path: the header Authorization is "Basic b3RoZXI=".',

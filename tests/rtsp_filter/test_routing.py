@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mesh.model import BackendTransport
 from rtsp_filter.route_matching import choose, has_dot_segments, upstream_path
-from rtsp_filter.routing import Decision, NoRoute, NoRouteKind, RouteRequest, RouteTable, RouteTableError
+from rtsp_filter.routing import Chance, Decision, NoRoute, NoRouteKind, RouteRequest, RouteTable, RouteTableError
 
 TO_A = {"cluster": "a"}
 
@@ -56,13 +56,13 @@ def _table(*hosts: dict[str, Any], endpoints: tuple[dict[str, Any], ...] = (_end
 
 
 def _decide(table: RouteTable, path: str, host: str = "h", random: float = 0.0) -> Decision:
-    decision = table.decide(RouteRequest(host=host, path=path), random=random)
+    decision = table.decide(RouteRequest(host=host, path=path), Chance(table, random))
     assert isinstance(decision, Decision), decision
     return decision
 
 
 def _miss(table: RouteTable, path: str, host: str = "h") -> NoRoute:
-    answer = table.decide(RouteRequest(host=host, path=path), random=0.0)
+    answer = table.decide(RouteRequest(host=host, path=path), Chance(table, 0.0))
     assert isinstance(answer, NoRoute), answer
     return answer
 
@@ -274,9 +274,8 @@ def test_an_endpoint_of_another_control_plane_needs_no_metadata() -> None:
 @pytest.mark.parametrize(
     ("route", "expected"),
     [
-        ({"match": {"prefix": "/"}, "redirect": {}}, "Route.redirect is not supported"),
         ({"match": {"prefix": "/"}, "direct_response": {"status": 200}}, "Route.direct_response is not supported"),
-        ({"match": {"prefix": "/"}}, "only routes to clusters are supported"),
+        ({"match": {"prefix": "/"}}, "only routes to clusters and redirects are supported"),
         ({"match": {"prefix": "/", "grpc": {}}, "route": TO_A}, "RouteMatch.grpc is not supported"),
         ({"match": {"prefix": "/", "case_sensitive": False}, "route": TO_A}, "RouteMatch.case_sensitive is not"),
         ({"match": {"safe_regex": {"regex": "("}}, "route": TO_A}, "not an RE2 regular expression"),
@@ -331,12 +330,12 @@ def test_a_cluster_or_assignment_that_cannot_be_honoured_is_refused_by_name() ->
     empty = _configuration()
     for cluster, expected in [
         (_cluster("a", type="ORIGINAL_DST"), "cluster a: the type ORIGINAL_DST is not supported"),
-        (_cluster("a", lb_policy="RING_HASH"), "cluster a: Cluster.lb_policy is not supported"),
+        (_cluster("a", lb_policy="CLUSTER_PROVIDED"), "cluster a: Cluster.lb_policy CLUSTER_PROVIDED is not supported"),
     ]:
         with pytest.raises(RouteTableError, match=expected):
             RouteTable.from_xds(empty, [cluster], [])
     for endpoint, expected in [
-        (_endpoint(load_balancing_weight=3), "endpoints of a: LbEndpoint.load_balancing_weight is not supported"),
+        ({"endpoint": {"additional_addresses": [{}]}}, "Endpoint.additional_addresses"),
         ({"endpoint": {"address": {"pipe": {"path": "/x"}}}}, "an endpoint needs an address and a port number"),
         (_endpoint(path="x"), 'the path "x" of endpoint 192.0.2.1 does not begin with "/"'),
     ]:

@@ -26,7 +26,7 @@ from mesh.model import (
     TextMatchType,
     WeightedBackend,
 )
-from rtsp_filter.routing import Decision, RouteRequest, RouteTable
+from rtsp_filter.routing import Chance, Decision, RouteRequest, RouteTable
 from rtsp_filter.rtsp import Headers
 from xds_server.compile.routes import compile_routes
 
@@ -169,7 +169,8 @@ def test_the_route_that_gateway_api_prefers_wins(mesh: Mesh, host: str, path: st
     *rest, configuration = compile_routes(mesh)
     clusters = [message for message in rest if message.DESCRIPTOR.name == "Cluster"]
     assignments = [message for message in rest if message.DESCRIPTOR.name != "Cluster"]
-    answer = RouteTable.from_xds(configuration, clusters, assignments).decide(request, random=0.0)
+    table = RouteTable.from_xds(configuration, clusters, assignments)
+    answer = table.decide(request, Chance(table, 0.0))
     expected = min(_candidates(mesh, host, path, given), default=None)
     if expected is None:
         assert not isinstance(answer, Decision)
