@@ -27,7 +27,7 @@ from rtsp_filter.rtsp import (
     parse_transports,
     respond,
 )
-from tests.peers.marks import Mark, mark_of, media_packet, sender_report
+from tests.peers.marks import PAYLOAD_BYTES, Mark, mark_of, media_packet, sender_report
 from tests.peers.udp_pair import UDPPair
 
 MEDIA = ("video", "audio")
@@ -56,6 +56,7 @@ class FilmedSession:
 
     name: str
     connection: CameraConnection
+    size: int = PAYLOAD_BYTES
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     tracks: dict[int, SentTrack] = field(default_factory=dict)
     playing: bool = False
@@ -73,7 +74,8 @@ class FilmedSession:
                 mark = Mark(session=self.name, track=track.number, number=track.reports_sent)
                 self._send(track, sender_report(mark), rtcp=True)
                 track.reports_sent += 1
-            self._send(track, media_packet(Mark(session=self.name, track=track.number, number=track.sent)), rtcp=False)
+            mark = Mark(session=self.name, track=track.number, number=track.sent)
+            self._send(track, media_packet(mark, self.size), rtcp=False)
             track.sent += 1
 
     def close(self) -> None:
@@ -92,17 +94,25 @@ class FilmedSession:
 
 
 class MarkedCamera:
-    """Use it as an async context manager. Each playing session sends `rate` media packets a second and track.
+    """Use it as an async context manager. Each playing session sends `rate` media packets a second and track, with
+    `size` bytes each.
 
     `port` 0 is any free one. A `stubborn` camera does not answer TEARDOWN, and sends on, for ever, over UDP.
     """
 
     def __init__(
-        self, address: str = "127.0.0.1", port: int = 0, *, rate: float = 25.0, stubborn: bool = False
+        self,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        rate: float = 25.0,
+        size: int = PAYLOAD_BYTES,
+        stubborn: bool = False,
     ) -> None:
         self.address = address
         self.port = port
         self.stubborn = stubborn
+        self.size = size
         self.sessions: dict[str, list[FilmedSession]] = defaultdict(list)
         self.connections: set[CameraConnection] = set()
         self._rate = rate
@@ -208,7 +218,7 @@ class CameraConnection(asyncio.Protocol):
         path, _, number = request.url.rpartition(f"/{_CONTROL}")
         session = self._sessions.get(request.headers.get("Session") or "")
         if session is None:
-            session = FilmedSession(name=path.rpartition("/")[2], connection=self)
+            session = FilmedSession(name=path.rpartition("/")[2], connection=self, size=self._camera.size)
             self._sessions[session.id] = session
             self._camera.sessions[session.name].append(session)
         track = SentTrack(number=int(number))

@@ -43,14 +43,14 @@ class Mark:
         return f"{self.session} {self.track} {self.number}"
 
 
-def media_packet(mark: Mark) -> bytes:
-    """An RTP packet whose payload is the mark."""
+def media_packet(mark: Mark, size: int = PAYLOAD_BYTES) -> bytes:
+    """An RTP packet whose payload, of `size` bytes, is the mark."""
     return RTPPacket(
         payload_type=PAYLOAD_TYPE,
         sequence=mark.number & 0xFFFF,
         timestamp=mark.number * TICKS_PER_PACKET & 0xFFFFFFFF,
         ssrc=mark.track + 1,
-        payload=str(mark).encode().ljust(PAYLOAD_BYTES),
+        payload=str(mark).encode().ljust(size),
     ).serialize()
 
 
