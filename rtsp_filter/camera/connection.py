@@ -8,14 +8,18 @@ from typing import Protocol, cast
 
 from rtsp_filter.camera.session import Batch, TCPTarget
 from rtsp_filter.rtsp import (
+    BOTH_VERSIONS,
     Event,
     FrameAssembler,
     InterleavedChunk,
     Parser,
+    PlayerLeg,
     Request,
     Response,
+    RTSPError,
     RTSPParseError,
     encode_frame,
+    respond,
     response_for,
 )
 
@@ -40,7 +44,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, owner: ConnectionOwner) -> None:
         self._owner = owner
-        self._parser = Parser()
+        self._parser = Parser(versions=BOTH_VERSIONS)
+        self._leg = PlayerLeg()
         self._frames = FrameAssembler()
         self._transport: asyncio.Transport | None = None
 
@@ -80,10 +85,16 @@ class Connection(asyncio.Protocol):
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Request):
-            self._write(self._owner.request_received(self, event).encode())
+            self._write(self._leg.answer(event, self._response_to(event)).encode())
         elif isinstance(event, InterleavedChunk):
             for channel, payload in self._frames.receive_chunk(event):
                 self._owner.frame_received(self, channel, payload)
+
+    def _response_to(self, asked: Request) -> Response:
+        try:
+            return self._owner.request_received(self, self._leg.receive(asked))
+        except RTSPError as error:
+            return respond(asked, error.status)
 
     def _write(self, data: bytes) -> None:
         if data and self._transport is not None and not self._transport.is_closing():

@@ -1,4 +1,5 @@
-"""RTSP/1.0 (RFC 2326) without I/O: messages, headers, URLs, session descriptions, and the two ends of a connection."""
+"""RTSP 1.0 (RFC 2326) and 2.0 (RFC 7826) without I/O: messages, headers, URLs, descriptions, and both ends of a
+connection."""
 
 from rtsp_filter.rtsp.auth import Authenticator, Challenge, Credentials, parse_challenges
 from rtsp_filter.rtsp.auth_server import Gate, Secret, UnauthorizedError
@@ -30,7 +31,7 @@ from rtsp_filter.rtsp.errors import (
 )
 from rtsp_filter.rtsp.features import option_tags, unsupported
 from rtsp_filter.rtsp.frames import FrameAssembler, encode_frame
-from rtsp_filter.rtsp.head import Limits
+from rtsp_filter.rtsp.head import BOTH_VERSIONS, Limits
 from rtsp_filter.rtsp.headers import Headers
 from rtsp_filter.rtsp.messages import (
     InterleavedChunk,
@@ -58,8 +59,10 @@ from rtsp_filter.rtsp.transport import (
     parse_transports,
 )
 from rtsp_filter.rtsp.url import RTSPURL
+from rtsp_filter.rtsp.version2 import PlayerLeg
 
 __all__ = [
+    "BOTH_VERSIONS",
     "DEFAULT_SESSION_TIMEOUT",
     "MAX_REDIRECTS",
     "NONCE_SECONDS",
@@ -87,6 +90,7 @@ __all__ = [
     "Nonces",
     "Pair",
     "Parser",
+    "PlayerLeg",
     "RTPInfo",
     "RTPMap",
     "RTSPError",

@@ -2,6 +2,8 @@
 
 `request` queues bytes for `data_to_send` and returns a handle, which the response event carries, also when the
 request had to be repeated with credentials. Timers: whatever `next_timer` says, call `handle_timer` then.
+
+It speaks RTSP 1.0 until the server refuses that and names 2.0; all that goes in and comes out has the shape of 1.0.
 """
 
 from __future__ import annotations
@@ -11,11 +13,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from rtsp_filter.rtsp.auth import Authenticator, Credentials
+from rtsp_filter.rtsp.errors import RTSPError
+from rtsp_filter.rtsp.head import BOTH_VERSIONS
 from rtsp_filter.rtsp.headers import Headers
-from rtsp_filter.rtsp.messages import InterleavedChunk, Method, Request, Response, respond
+from rtsp_filter.rtsp.messages import RTSP_VERSION, RTSP_VERSION_2, InterleavedChunk, Method, Request, Response, respond
 from rtsp_filter.rtsp.parser import Parser
 from rtsp_filter.rtsp.session_header import DEFAULT_SESSION_TIMEOUT, SessionHeader
 from rtsp_filter.rtsp.status import StatusCode
+from rtsp_filter.rtsp.version2.camera_leg import CameraLeg
+from rtsp_filter.rtsp.version2.notify import PLAY_NOTIFY, PlayNotify
 
 USER_AGENT = "media-streaming-mesh"
 
@@ -49,7 +55,8 @@ class RequestTimedOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerRequest:
-    """The server asks; answer with `ClientCore.respond`. OPTIONS has been answered already and is no event."""
+    """The server asks; answer with `ClientCore.respond`. OPTIONS and notices of RTSP 2.0 have been answered already
+    and are no events."""
 
     request: Request
 
@@ -64,11 +71,12 @@ ClientEvent = ResponseReceived | RequestTimedOut | ServerRequest | KeepaliveDue 
 
 @dataclass(slots=True, kw_only=True)
 class _Pending:
-    """A request as it was asked for and as it was last sent."""
+    """A request as it was asked for and as it was last sent, in which version."""
 
     handle: int
     asked: Request
     sent: Request
+    version: str = RTSP_VERSION
     deadline: float = 0.0
     challenged: bool = False
     renewed: bool = False
@@ -91,7 +99,9 @@ class ClientCore:
         self._user_agent = user_agent
         self._response_timeout = response_timeout
         self._authenticator = Authenticator(credentials) if credentials else None
-        self._parser = Parser()
+        self._parser = Parser(versions=BOTH_VERSIONS)
+        self._version = RTSP_VERSION
+        self._leg = CameraLeg()
         self._pending: dict[int, _Pending] = {}
         self._events: deque[ClientEvent] = deque()
         self._output = bytearray()
@@ -121,7 +131,7 @@ class ClientCore:
         """Queue the answer to a request of the server. It gets the CSeq of that request."""
         headers = response.headers.copy()
         headers.set("CSeq", str(request.cseq))
-        self._output += replace(response, headers=headers).encode()
+        self._output += replace(response, headers=headers, version=request.version).encode()
 
     def keep_alive(self, url: str, *, now: float) -> int:
         """Queue what refreshes the session: GET_PARAMETER where the server offers it, else OPTIONS. Its response is
@@ -188,7 +198,9 @@ class ClientCore:
             headers.add(name, value)
         pending.sent = replace(pending.asked, headers=headers)
         pending.deadline = now + self._response_timeout
-        self._output += pending.sent.encode()
+        pending.version = self._version
+        written = self._leg.request(pending.sent) if self._version == RTSP_VERSION_2 else pending.sent
+        self._output += written.encode()
         self._pending[self._cseq] = pending
         self._restart_keepalive(now)
 
@@ -207,11 +219,30 @@ class ClientCore:
 
     def _receive_request(self, request: Request) -> None:
         if request.method == Method.OPTIONS:
-            self._output += respond(request, StatusCode.OK, [("Public", Method.OPTIONS)]).encode()
+            self.respond(request, respond(request, StatusCode.OK, [("Public", Method.OPTIONS)]))
+        elif request.method == PLAY_NOTIFY and request.version == RTSP_VERSION_2:
+            self.respond(request, respond(request, _notice_status(request)))
         else:
             self._events.append(ServerRequest(request=request))
 
     def _receive_response(self, response: Response) -> None:
+        if response.version == RTSP_VERSION_2:
+            self._receive_version2(response)
+        else:
+            self._receive_version1(response)
+
+    def _receive_version2(self, response: Response) -> None:
+        """An answer of RTSP 2.0: a server that takes nothing else is asked again in its own version."""
+        pending = self._pending.get(response.cseq or 0)
+        refused = response.status == StatusCode.RTSP_VERSION_NOT_SUPPORTED
+        if pending is None or not refused or pending.version == RTSP_VERSION_2:
+            self._receive_version1(self._leg.response(response))
+            return
+        self._version = RTSP_VERSION_2
+        del self._pending[response.cseq or 0]
+        self._send(pending, self._now)
+
+    def _receive_version1(self, response: Response) -> None:
         cseq = response.cseq
         if cseq is None:
             # Some servers answer without CSeq; they answer in order.
@@ -265,3 +296,12 @@ class ClientCore:
             session = replace(session, timeout=self.session.timeout)
         self.session = session
         self._restart_keepalive(self._now)
+
+
+def _notice_status(request: Request) -> StatusCode:
+    """The answer to a notice. What it tells is told by the media as well: they end, or their RTP times jump."""
+    try:
+        PlayNotify.parse(request)
+    except RTSPError as error:
+        return error.status
+    return StatusCode.OK

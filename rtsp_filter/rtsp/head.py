@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rtsp_filter.rtsp.errors import RTSPParseError
 from rtsp_filter.rtsp.headers import Headers
-from rtsp_filter.rtsp.messages import RTSP_VERSION, Request, Response, parse_cseq
+from rtsp_filter.rtsp.messages import RTSP_VERSION, RTSP_VERSION_2, Request, Response, parse_cseq
 from rtsp_filter.rtsp.status import StatusCode
 
 _HEAD_END = re.compile(rb"\n\r?\n")
@@ -50,6 +50,9 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 
+ONLY_1 = frozenset({RTSP_VERSION})
+BOTH_VERSIONS = ONLY_1 | {RTSP_VERSION_2}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageHead:
@@ -73,7 +76,7 @@ def find_head_end(text: bytearray, known: int) -> int | None:
     return found.end() if found else None
 
 
-def parse_head(data: bytes, limits: Limits) -> MessageHead:
+def parse_head(data: bytes, limits: Limits, versions: frozenset[str] = ONLY_1) -> MessageHead:
     """Parse start line and headers, blank line included. Raises RTSPParseError."""
     limits.check_unfinished_head(data)
     text = data.decode("utf-8", "surrogateescape")
@@ -81,7 +84,7 @@ def parse_head(data: bytes, limits: Limits) -> MessageHead:
     headers = _parse_headers(lines, limits)
     cseq = parse_cseq(headers)
     try:
-        message = _parse_start_line(start_line, headers, limits)
+        message = _parse_start_line(start_line, headers, limits, versions)
         if isinstance(message, Request) and cseq is None:
             raise _refuse("a request without a CSeq number")
         return MessageHead(message=message, body_size=_body_size(headers), cseq=cseq)
@@ -90,25 +93,27 @@ def parse_head(data: bytes, limits: Limits) -> MessageHead:
         raise
 
 
-def _parse_start_line(line: str, headers: Headers, limits: Limits) -> Request | Response:
+def _parse_start_line(line: str, headers: Headers, limits: Limits, versions: frozenset[str]) -> Request | Response:
     if len(line) > limits.start_line_bytes:
         raise _long_start_line(limits)
     if _CONTROL.search(line):
         raise _refuse("a control character in the start line")
     if status_line := _STATUS_LINE.fullmatch(line):
         version, status, reason = status_line.groups(default="")
-        _check_version(version)
+        _check_version(version, versions)
         return Response(status=int(status), reason=reason, headers=headers, version=version)
     if request_line := _REQUEST_LINE.fullmatch(line):
         method, url, version = request_line.groups()
-        _check_version(version)
+        _check_version(version, versions)
         return Request(method=method, url=url, headers=headers, version=version)
     raise _refuse("not an RTSP start line")
 
 
-def _check_version(version: str) -> None:
-    if version != RTSP_VERSION:
-        raise RTSPParseError(StatusCode.RTSP_VERSION_NOT_SUPPORTED, f"{version} is not supported, {RTSP_VERSION} is")
+def _check_version(version: str, known: frozenset[str]) -> None:
+    if version not in known:
+        raise RTSPParseError(
+            StatusCode.RTSP_VERSION_NOT_SUPPORTED, f"{version} is not supported, {' and '.join(sorted(known))} is"
+        )
 
 
 def _parse_headers(lines: list[str], limits: Limits) -> Headers:

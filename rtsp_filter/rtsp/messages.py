@@ -15,6 +15,7 @@ from rtsp_filter.rtsp.headers import Headers
 from rtsp_filter.rtsp.status import StatusCode
 
 RTSP_VERSION = "RTSP/1.0"
+RTSP_VERSION_2 = "RTSP/2.0"
 
 MAX_CSEQ_DIGITS = 19
 """Sequence numbers fit 64 bits; longer ones are no numbers that anybody counts to."""

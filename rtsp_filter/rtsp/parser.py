@@ -12,7 +12,7 @@ from collections import deque
 from enum import Enum, auto
 
 from rtsp_filter.rtsp.errors import RTSPParseError
-from rtsp_filter.rtsp.head import DEFAULT_LIMITS, Limits, MessageHead, find_head_end, parse_head
+from rtsp_filter.rtsp.head import DEFAULT_LIMITS, ONLY_1, Limits, MessageHead, find_head_end, parse_head
 from rtsp_filter.rtsp.messages import InterleavedChunk, Request, Response
 from rtsp_filter.rtsp.status import StatusCode
 
@@ -38,8 +38,10 @@ class Parser:
     not change, afterwards the parser holds no reference to it.
     """
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, *, versions: frozenset[str] = ONLY_1) -> None:
+        """`versions` are those that the caller can answer: any other is an error with status 505."""
         self._limits = limits
+        self._versions = versions
         self._waiting: deque[memoryview] = deque()
         self._view = memoryview(b"")
         self._at = 0
@@ -197,7 +199,7 @@ class Parser:
             self._at += len(self._text) - before
             return None
         self._at += end - before
-        head = parse_head(bytes(self._text[:end]), self._limits)
+        head = parse_head(bytes(self._text[:end]), self._limits, self._versions)
         self._text.clear()
         return self._begin_body(head)
 

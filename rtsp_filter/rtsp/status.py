@@ -1,4 +1,4 @@
-"""Status codes of RTSP and their reason phrases (RFC 2326, section 7.1.1)."""
+"""Status codes of RTSP and their reason phrases (RFC 2326, 7.1.1; RFC 7826, 17)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class StatusCode(IntEnum):
-    """A status code that RFC 2326 defines. Peers may send others, so messages carry a plain int."""
+    """A status code of RTSP 1.0 or 2.0. Peers may send others, so messages carry a plain int."""
 
     CONTINUE = 100
     OK = 200
@@ -45,6 +45,13 @@ class StatusCode(IntEnum):
     ONLY_AGGREGATE_OPERATION_ALLOWED = 460
     UNSUPPORTED_TRANSPORT = 461
     DESTINATION_UNREACHABLE = 462
+    DESTINATION_PROHIBITED = 463
+    DATA_TRANSPORT_NOT_READY_YET = 464
+    NOTIFICATION_REASON_UNKNOWN = 465
+    KEY_MANAGEMENT_ERROR = 466
+    CONNECTION_AUTHORIZATION_REQUIRED = 470
+    CONNECTION_CREDENTIALS_NOT_ACCEPTED = 471
+    FAILURE_TO_ESTABLISH_SECURE_CONNECTION = 472
     INTERNAL_SERVER_ERROR = 500
     NOT_IMPLEMENTED = 501
     BAD_GATEWAY = 502
@@ -52,6 +59,7 @@ class StatusCode(IntEnum):
     GATEWAY_TIME_OUT = 504
     RTSP_VERSION_NOT_SUPPORTED = 505
     OPTION_NOT_SUPPORTED = 551
+    PROXY_UNAVAILABLE = 553
 
     @property
     def reason(self) -> str:
@@ -72,6 +80,7 @@ _PHRASES = {
     StatusCode.ONLY_AGGREGATE_OPERATION_ALLOWED: "Only aggregate operation allowed",
     StatusCode.UNSUPPORTED_TRANSPORT: "Unsupported transport",
     StatusCode.DESTINATION_UNREACHABLE: "Destination unreachable",
+    StatusCode.FAILURE_TO_ESTABLISH_SECURE_CONNECTION: "Failure to Establish Secure Connection",
     StatusCode.GATEWAY_TIME_OUT: "Gateway Time-out",
     StatusCode.RTSP_VERSION_NOT_SUPPORTED: "RTSP Version not supported",
     StatusCode.OPTION_NOT_SUPPORTED: "Option not supported",
