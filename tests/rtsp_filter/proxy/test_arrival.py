@@ -65,7 +65,7 @@ def proxy(request, tmp_path: Path) -> Iterator[RTSPProxy]:
         node_id="n",
         limits=ProxyLimits(max_connections_per_client=FEW),
     )
-    with running_proxy(settings, request.param) as proxy:
+    with capture_logs(), running_proxy(settings, request.param) as proxy:
         yield proxy
         wait_until(lambda: not proxy._connections, 5, "the return of all connections")
         assert not proxy.tunnels._whole
