@@ -67,7 +67,7 @@ def _take_number(text: str, numbers: dict[str, int]) -> bool:
     name, _, value = text.partition("=")
     name, value = name.strip().lower(), value.strip()
     valid = value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS
-    if name not in ("seq", "rtptime") or not valid:
+    if name not in ("seq", "rtptime") or name in numbers or not valid:
         return False
     numbers[name] = int(value)
     return True

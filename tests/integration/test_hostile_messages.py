@@ -153,10 +153,11 @@ async def test_connection_has_a_bounded_number_of_sessions(mesh: Mesh, camera: M
         offer = f"RTP/AVP;unicast;client_port={40000 + 2 * number}-{40001 + 2 * number}"
         return await wire.ask("SETUP", mesh.url(f"/live/s{number}/track=0"), ("Transport", offer))
 
-    for number in range(MAX_SESSIONS_PER_CONNECTION):
-        assert (await set_up(number)).status == 200
+    sessions = [(await set_up(number)).headers.get("Session") or "" for number in range(MAX_SESSIONS_PER_CONNECTION)]
     refused = await set_up(MAX_SESSIONS_PER_CONNECTION)
     assert (refused.status, b"has its 16 sessions" in refused.body) == (453, True)
+    for session in sessions:
+        assert (await wire.ask("TEARDOWN", mesh.url("/live/s"), ("Session", session))).status == 200
     await wire.close()
     await eventually(lambda: mesh.items("/v1/sessions") == [], "the end of the sessions")
 
