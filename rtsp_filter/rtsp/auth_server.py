@@ -109,12 +109,12 @@ class Gate:
 
     def _basic_user(self, encoded: str) -> str | None:
         try:
-            name, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+            name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
         except ValueError:
             return None
         scheme = Scheme.DIGEST_SHA256 if self._secret(name, Scheme.DIGEST_SHA256) else Scheme.DIGEST_MD5
         known = _equal(password_hash(scheme, name, self.realm, password), self._secret(name, scheme) or _NOBODY)
-        return name if known and colon else None
+        return name if known else None
 
     def _secret(self, name: str, scheme: Scheme) -> str | None:
         user = self.users.get(name)

@@ -94,6 +94,14 @@ def test_a_wrong_password_and_an_unknown_user_are_told_the_same(name: str, passw
     assert not any(challenge.stale for challenge in parse_challenges(challenges(authorization=said)))
 
 
+@pytest.mark.parametrize("name", ["bob", "old"])
+def test_who_has_no_secret_cannot_prove_to_know_none(name: str) -> None:
+    nonce = parse_challenges(challenges())[0].nonce
+    response = digest_response(Scheme.DIGEST_SHA256, "", "DESCRIBE", STREAM, nonce)
+    said = f'username="{name}", realm="{REALM}", nonce="{nonce}", uri="{STREAM}", response="{response}"'
+    assert "wrong" in refused(f"Digest {said}, algorithm=SHA-256")
+
+
 def test_a_user_whose_hash_is_of_md5_only_passes_with_that() -> None:
     md5_only = challenges()[1:]
     assert GATE.user(request(answer(offered=md5_only, name="old")), PEER, 0) == "old"
