@@ -75,7 +75,6 @@ class ClientConnection(asyncio.Protocol):
         self.address = ""
         self.local_address = ""
         self.sessions: set[Session] = set()
-        self.frames_dropped = 0
         self._proxy = proxy
         self._loop = asyncio.get_running_loop()
         self._parser = Parser()
@@ -108,17 +107,13 @@ class ClientConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._stalled = self._loop.call_later(STALLED_TIMEOUT, self._abort)
         self._hold(_Hold.WRITING)
-        for session in self._interleaved():
-            if session.passes_through:
-                session.upstream.pause()
 
     def resume_writing(self) -> None:
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
         self._release(_Hold.WRITING)
-        for session in self._interleaved():
-            session.upstream.resume()
+        log.info("a client takes its media again", client=self.address, frames_dropped=self.frames_dropped)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
@@ -133,19 +128,25 @@ class ClientConnection(asyncio.Protocol):
     # For sessions
 
     def write_media(self, chunk: InterleavedChunk) -> None:
-        """Pass interleaved frames on; messages that wait go out where a frame ends."""
+        """Pass interleaved frames on; messages that wait go out where a frame ends. While the client does not take what
+        it is sent, frames are dropped whole, and counted: no camera waits for a player."""
         if self._transport is not None and not self._closing:
-            for data in self._outbox.media(chunk):
+            for data in self._outbox.media(chunk, room=_Hold.WRITING not in self._holds):
                 self._transport.write(data)
 
     def write_frame(self, channel: int, payload: bytes) -> None:
-        """Send one frame; one that the client does not take in time is dropped whole, and counted."""
+        """Send one frame, or drop it, as `write_media` does."""
         if self._transport is None or self._closing:
             return
-        if self._transport.get_write_buffer_size() >= WRITE_BUFFER_BYTES:
-            self.frames_dropped += 1
+        if _Hold.WRITING in self._holds:
+            self._outbox.dropped += 1
         else:
             self._transport.write(encode_frame(channel, payload))
+
+    @property
+    def frames_dropped(self) -> int:
+        """Frames of media that this client did not take in time."""
+        return self._outbox.dropped
 
     def translate_channels(self, table: bytes | None) -> None:
         """Number the channels of this client's frames as its camera does."""

@@ -37,13 +37,11 @@ MAX_PIPELINED_BYTES = 256 * 1024
 MAX_DESCRIBED = 4
 # Sessions of one connection: players have one, recorders that share a connection a few.
 MAX_SESSIONS_PER_CONNECTION = 16
-# Bytes that a peer has not taken yet: about a second of high-definition video. Who feeds it is not read beyond that,
-# so that the feeder's own flow control decides.
+# Bytes that a peer has not taken yet: about a second of high-definition video. Beyond that a client's frames are
+# dropped whole until a quarter is left, and a client that feeds a server is not read.
 WRITE_BUFFER_BYTES = 1024 * 1024
 # A client that takes nothing for this many seconds is gone.
 STALLED_TIMEOUT = 30.0
-# A camera that was not read for a while has this many seconds to show that it had answered meanwhile.
-CATCH_UP_SECONDS = 1.0
 # A URL, or what should have been one, in a log line or a refusal.
 MAX_SHOWN_URL = 200
 

@@ -18,10 +18,13 @@ class OutboxFullError(Exception):
 
 
 class Outbox:
-    """One direction of one connection. `mid_frame`: the last frame that was passed on is not complete."""
+    """One direction of one connection. `mid_frame`: the last frame that was passed on is not complete. `dropped`: how
+    many frames were not passed on, each of them whole."""
 
     def __init__(self) -> None:
         self.mid_frame = False
+        self.dropped = 0
+        self._dropping = False  # the rest of a frame that was not passed on from its beginning
         self._held: list[bytes] = []
 
     def message(self, data: bytes) -> list[Buffer]:
@@ -33,13 +36,40 @@ class Outbox:
         self._held.append(data)
         return []
 
-    def media(self, chunk: InterleavedChunk) -> list[Buffer]:
-        """What to write now for a run of frames; messages that wait go where its last whole frame ends."""
+    def media(self, chunk: InterleavedChunk, *, room: bool = True) -> list[Buffer]:
+        """What to write now for a run of frames; messages that wait go where its last whole frame ends.
+
+        Without `room` a frame that was begun is finished, and those that begin here are dropped.
+        """
+        if not room or self._dropping:
+            return self._some(chunk, room=room)
         self.mid_frame = not chunk.whole
         if not self._held:
             return [chunk.data]
         boundary = len(chunk.data) if chunk.whole else chunk.last_frame if chunk.frames else None
         if boundary is None:
             return [chunk.data]
+        return [chunk.data[:boundary], self._released(), chunk.data[boundary:]]
+
+    def _some(self, chunk: InterleavedChunk, *, room: bool) -> list[Buffer]:
+        """The part of a run that is passed on: it begins and ends where frames do, but for one that goes on later."""
+        ends_frame = chunk.whole or chunk.frames > 0
+        begins = chunk.continuation if self._dropping else 0
+        if self._dropping and not ends_frame:
+            return []
+        if room:
+            self._dropping = False
+            passed = chunk.data[begins:]
+            self.mid_frame = not chunk.whole and len(passed) > 0
+        else:
+            passed = chunk.data[begins : chunk.continuation]
+            self.dropped += chunk.frames
+            self._dropping = chunk.frames > 0 and not chunk.whole
+            self.mid_frame = self.mid_frame and not ends_frame
+        if self.mid_frame or not self._held:
+            return [passed] if passed else []
+        return [passed, self._released()]
+
+    def _released(self) -> bytes:
         held, self._held = self._held, []
-        return [chunk.data[:boundary], b"".join(held), chunk.data[boundary:]]
+        return b"".join(held)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import cast
 
 from rtsp_filter.header_changes import NO_CHANGES, MessageChanges
-from rtsp_filter.proxy.limits import CATCH_UP_SECONDS, CONNECT_TIMEOUT, WRITE_BUFFER_BYTES
+from rtsp_filter.proxy.limits import CONNECT_TIMEOUT, WRITE_BUFFER_BYTES
 from rtsp_filter.proxy.outbox import Outbox, OutboxFullError
 from rtsp_filter.proxy.sockets import plain_address, watch_peer
 from rtsp_filter.rtsp import (
@@ -72,7 +72,6 @@ class Upstream(asyncio.Protocol):
         self._keepalives: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = 0.0
-        self._paused = False
         self._outbox = Outbox()
         self._loop = asyncio.get_running_loop()
 
@@ -127,19 +126,6 @@ class Upstream(asyncio.Protocol):
             return
         if self._transport.get_write_buffer_size() < WRITE_BUFFER_BYTES:
             self._transport.write(encode_frame(channel, payload))
-
-    def pause(self) -> None:
-        """Read no more for now; what the camera says meanwhile is not late."""
-        if self._transport is not None and self.closed is None and not self._paused:
-            self._paused = True
-            self._transport.pause_reading()
-
-    def resume(self) -> None:
-        """Read again."""
-        if self._transport is not None and self.closed is None and self._paused:
-            self._paused = False
-            self._transport.resume_reading()
-            self._set_timer(self._loop.time() + CATCH_UP_SECONDS)
 
     def close(self) -> None:
         """End the connection without a word to `on_closed`."""
@@ -233,10 +219,7 @@ class Upstream(asyncio.Protocol):
         self._timer = self._loop.call_at(at, self._timer_fired)
 
     def _timer_fired(self) -> None:
-        """Answers cannot be late while they are not read: `resume` sets the timer again."""
         self._timer = None
-        if self._paused:
-            return
         self.core.handle_timer(self._loop.time())
         self._take_events()
         self._flush()

@@ -185,6 +185,11 @@ class CameraConnection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that nobody has taken yet."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     def abort(self) -> None:
         """Hang up at once, as a camera that loses its power."""
         if self._transport is not None:
