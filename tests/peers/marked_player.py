@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Self
 
 from rtsp_filter.rtsp import RTSPURL, LowerTransport, Pair, Response, TransportSpec, parse_transports
+from tests.peers.certificates import trusting_context
 from tests.peers.marked_camera import MEDIA
 from tests.peers.marks import Mark, mark_of, receiver_report
 from tests.peers.rtsp_wire import RTSPWire
@@ -40,7 +41,8 @@ class PlayedTrack:
 
 
 class MarkedPlayer:
-    """Plays `url`, whose path's last part names the session. `async with` plays it from start to TEARDOWN.
+    """Plays `url` (rtsp, or rtsps with any certificate), whose path's last part names the session. `async with` plays
+    it from start to TEARDOWN.
 
     `foreign` lists what arrived and is not of this session, track and announced port.
     """
@@ -80,7 +82,10 @@ class MarkedPlayer:
 
     async def connect(self) -> None:
         parsed = RTSPURL.parse(self.url)
-        self.wire = await RTSPWire.open(parsed.connect_host, parsed.effective_port, on_frame=self._receive_frame)
+        tls = trusting_context() if parsed.scheme == "rtsps" else None
+        self.wire = await RTSPWire.open(
+            parsed.connect_host, parsed.effective_port, tls=tls, on_frame=self._receive_frame
+        )
         self._server = parsed.connect_host
 
     async def set_up(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from ssl import SSLContext
 from typing import Self, cast
 
 from rtsp_filter.rtsp import FrameAssembler, Headers, InterleavedChunk, Parser, Request, Response
@@ -39,12 +40,18 @@ class RTSPWire(asyncio.Protocol):
 
     @classmethod
     async def open(
-        cls, address: str, port: int, *, local: str | None = None, on_frame: Callable[[int, bytes], None] | None = None
+        cls,
+        address: str,
+        port: int,
+        *,
+        local: str | None = None,
+        tls: SSLContext | None = None,
+        on_frame: Callable[[int, bytes], None] | None = None,
     ) -> Self:
-        """Connect, from address `local` if it is given."""
+        """Connect, from address `local` if it is given, and by TLS if `tls` is."""
         loop = asyncio.get_running_loop()
         source = None if local is None else (local, 0)
-        _, wire = await loop.create_connection(lambda: cls(on_frame), address, port, local_addr=source)
+        _, wire = await loop.create_connection(lambda: cls(on_frame), address, port, local_addr=source, ssl=tls)
         return wire
 
     async def ask(self, method: str, url: str, *headers: tuple[str, str], body: bytes = b"") -> Response:
@@ -71,6 +78,16 @@ class RTSPWire(asyncio.Protocol):
         """Leave what comes where it is, as a peer that hangs."""
         assert self._transport is not None
         self._transport.pause_reading()
+
+    def read_again(self) -> None:
+        """Take what has come meanwhile, and go on."""
+        assert self._transport is not None
+        self._transport.resume_reading()
+
+    def read_again(self) -> None:
+        """Take what has come meanwhile, and what comes."""
+        assert self._transport is not None
+        self._transport.resume_reading()
 
     def read_again(self) -> None:
         """Take what came meanwhile."""

@@ -75,11 +75,3 @@ class Place:
 
     async def post(self, cookie: str) -> Half:
         return await self.half("POST", cookie)
-
-
-def trusting_context() -> ssl.SSLContext:
-    """A client's context that takes any certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

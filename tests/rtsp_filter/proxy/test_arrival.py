@@ -14,10 +14,10 @@ import uvloop
 from structlog.testing import capture_logs
 
 from rtsp_filter.proxy import Listen, ProxyLimits, ProxySettings, RTSPProxy, SecureListen, limits
-from tests.peers.certificates import make_certificate
+from tests.peers.certificates import make_certificate, trusting_context
 from tests.peers.process import wait_until
 from tests.peers.rtsp_wire import eventually
-from tests.peers.tunnel_wire import Half, Place, trusting_context
+from tests.peers.tunnel_wire import Half, Place
 
 LOOPBACK = Listen(address="127.0.0.1", port=0)
 FEW = 6

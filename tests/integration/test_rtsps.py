@@ -1,0 +1,134 @@
+"""RTSPS in front of a real mesh: what a player is told, its media, its pace, and certificates that change meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rtsp_filter.proxy.certificate import LOOK_SECONDS
+from rtsp_filter.rtsp import RTSPURL, LowerTransport, parse_rtp_info
+from tests.peers.cameras import MsmCamera
+from tests.peers.certificates import Certificate, make_certificate, trusting_context
+from tests.peers.marked_camera import MarkedCamera
+from tests.peers.marked_player import MarkedPlayer
+from tests.peers.mesh import Mesh
+from tests.peers.rtsp_wire import eventually
+
+pytestmark = pytest.mark.integration
+
+PACKETS = 10
+# Bytes that no buffer between the camera and a player takes once everybody has stopped.
+HELD_BACK = 1 << 20
+# A second of that is more than all buffers on the way.
+FAST = 200
+LARGE = 60_000
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    return make_certificate(tmp_path, "first")
+
+
+@pytest.fixture
+async def mesh() -> AsyncIterator[Mesh]:
+    mesh = Mesh()
+    yield mesh
+    await asyncio.to_thread(mesh.close)
+
+
+async def test_a_player_that_came_by_rtsps_is_shown_rtsps_urls(mesh: Mesh, certificate: Certificate) -> None:
+    camera = await asyncio.to_thread(MsmCamera)
+    try:
+        await asyncio.to_thread(mesh.up, "--route", f"/live={camera.url}", *mesh.secured(certificate))
+        url = f"rtsps://{mesh.rtsps}/live"
+        player = MarkedPlayer(url, LowerTransport.TCP)
+        await player.connect()
+        described = await player.describe()
+        assert described.headers.get("Content-Base") == f"{url}/"
+        assert b"rtsp://" not in described.body
+        base = RTSPURL.parse(f"{url}/")
+        controls = [line for line in described.body.decode().splitlines() if line.startswith("a=control:")]
+        track = controls[-1].removeprefix("a=control:")
+        offer = ("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1")
+        set_up = await player.wire.ask("SETUP", f"{base}{track}", offer)
+        assert set_up.status == 200
+        session = ("Session", (set_up.headers.get("Session") or "").partition(";")[0])
+        played = await player.wire.ask("PLAY", url, session)
+        assert [info.url for info in parse_rtp_info(played.headers.get("RTP-Info") or "")] == [f"{base}{track}"]
+        await player.wire.close()
+    finally:
+        await asyncio.to_thread(camera.stop)
+
+
+async def test_a_new_certificate_is_shown_to_new_players_and_who_plays_loses_nothing(
+    mesh: Mesh, certificate: Certificate, tmp_path: Path
+) -> None:
+    async with MarkedCamera() as camera:
+        await asyncio.to_thread(mesh.up, "--route", f"/live={camera.url}/", *mesh.secured(certificate))
+        async with MarkedPlayer(f"rtsps://{mesh.rtsps}/live/long", LowerTransport.TCP) as player:
+            await eventually(lambda: player.heard(PACKETS), "media")
+            assert await shown(mesh) == certificate.chain.read_text()
+            second = make_certificate(tmp_path, "second")
+            certificate.chain.write_text(second.chain.read_text())
+            certificate.key.write_text(second.key.read_text())
+            await asyncio.to_thread(mesh.main.wait_for_line, "new RTSPS certificate", 5 * LOOK_SECONDS)
+            assert await shown(mesh) == second.chain.read_text()
+            certificate.key.write_text("nonsense")
+            await asyncio.to_thread(mesh.main.wait_for_line, "the one before stays", 5 * LOOK_SECONDS)
+            assert await shown(mesh) == second.chain.read_text()
+            before = player.received
+            await eventually(lambda: player.received >= before + PACKETS, "media after all that")
+        for track in player.tracks.values():
+            assert track.numbers == list(range(len(track.numbers)))
+        assert player.foreign == []
+
+
+async def shown(mesh: Mesh) -> str:
+    """The certificate that a new connection is shown, as PEM."""
+    host, _, port = mesh.rtsps.rpartition(":")
+    _, writer = await asyncio.open_connection(host, int(port), ssl=trusting_context())
+    tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
+    der = tls.getpeercert(binary_form=True)
+    assert der is not None
+    writer.close()
+    await writer.wait_closed()
+    return ssl.DER_cert_to_PEM_cert(der)
+
+
+async def test_a_tls_player_that_does_not_read_holds_back_its_own_camera_only_and_then_misses_nothing(
+    mesh: Mesh, certificate: Certificate
+) -> None:
+    async with MarkedCamera(rate=FAST, size=LARGE) as camera, MarkedCamera() as other:
+        routes = ("--route", f"/fast={camera.url}/", "--route", f"/other={other.url}/")
+        await asyncio.to_thread(mesh.up, *routes, *mesh.secured(certificate))
+        async with (
+            MarkedPlayer(f"rtsps://{mesh.rtsps}/fast/deaf", LowerTransport.TCP, tracks=[0]) as deaf,
+            MarkedPlayer(f"rtsps://{mesh.rtsps}/other/good", LowerTransport.TCP) as good,
+        ):
+            await eventually(lambda: deaf.heard(PACKETS) and good.heard(PACKETS), "media")
+            deaf.wire.stop_reading()
+            (connection,) = camera.connections
+            await eventually(lambda: connection.unsent > HELD_BACK, "the camera is not read any more")
+            heard = good.received
+            await eventually(lambda: good.received > heard + PACKETS, "media of the other player")
+            sent = camera.session("deaf").tracks[0].sent
+            camera.session("deaf").playing = False
+            deaf.wire.read_again()
+            await eventually(lambda: len(deaf.tracks[0].numbers) >= sent, "all that was held back")
+        for player in (deaf, good):
+            assert player.foreign == []
+            for track in player.tracks.values():
+                assert track.numbers == list(range(len(track.numbers)))
+
+
+async def test_a_certificate_that_cannot_be_used_ends_the_start_with_the_files_name(
+    mesh: Mesh, certificate: Certificate, tmp_path: Path
+) -> None:
+    certificate.key.unlink()
+    process = mesh.start("proxy", "--rtsp", mesh.rtsp, "--xds", mesh.xds, *mesh.secured(certificate))
+    await asyncio.to_thread(process.wait_for_line, rf"{certificate.key}: No such file or directory")
+    assert await asyncio.to_thread(process.wait) == 1
