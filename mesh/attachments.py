@@ -137,7 +137,9 @@ class _Work:
                 yield self._gateways[name], listener
 
     def _missing(self, target: PolicyTarget) -> tuple[str, str] | None:
-        """The field of a target that names nothing, and why."""
+        """The field of a target that names nothing, and why. Those of RTSP are looked for where routes are known."""
+        if target.kind.is_rtsp:
+            return None
         if target.kind is not TargetKind.GATEWAY:
             known = (TransportProtocol(target.kind.value.removesuffix("Route")), target.name) in self._routes
             return None if known else ("name", f"there is no {target.kind.value} {target.name}")

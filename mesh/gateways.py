@@ -97,7 +97,8 @@ class Algorithm(Enum):
     LEAST_REQUEST = "LeastRequest"
     RANDOM = "Random"
     MAGLEV = "Maglev"
-    """By a hash of the client's IP address: the same one each time, in every proxy and after a restart."""
+    """By a hash, the same one each time, in every proxy and after a restart: of the client's IP address, or of the
+    stream's path where a policy is for RTSP."""
 
 
 class OnBackendChange(Enum):
@@ -112,6 +113,8 @@ class ProbeProtocol(Enum):
 
     TCP = "TCP"
     HTTP = "HTTP"
+    RTSP = "RTSP"
+    """OPTIONS, of servers of RTSPRoutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +128,16 @@ class HealthCheck:
     timeout: float
     healthy_threshold: int
     unhealthy_threshold: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ejection:
+    """Servers that fail `failures` times in a row are left out for `base` seconds, longer each time, up to
+    `max_percent` of a backend's."""
+
+    failures: int
+    base: float
+    max_percent: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +158,7 @@ class PolicySettings:
     on_backend_change: OnBackendChange | None = None
     max_sessions: int | None = None
     health_check: HealthCheck | None = None
+    ejection: Ejection | None = None
     access_log: AccessLog | None = None
 
 
@@ -154,6 +168,13 @@ class TargetKind(Enum):
     GATEWAY = "Gateway"
     UDP_ROUTE = "UDPRoute"
     TCP_ROUTE = "TCPRoute"
+    RTSP_ROUTE = "RTSPRoute"
+    BACKEND = "Backend"
+
+    @property
+    def is_rtsp(self) -> bool:
+        """Whether it is about RTSP, which our own proxy carries, and not about what Envoy does."""
+        return self in (TargetKind.RTSP_ROUTE, TargetKind.BACKEND)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +206,7 @@ class SessionPolicy:
     max_duration: float | None = None
     on_backend_change: OnBackendChange = OnBackendChange.STICK
     health_check: HealthCheck | None = None
+    ejection: Ejection | None = None
     access_log: AccessLog | None = None
 
 

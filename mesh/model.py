@@ -14,27 +14,34 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from mesh.attachments import Attachment, attach
-from mesh.gateways import Gateways, MediaPolicies, TransportRoutes
+from mesh.gateways import Gateways, MediaPolicies, PolicySettings, TransportRoutes
 from mesh.objects import GROUP, MeshError, ObjectName, WeightedBackend
 from mesh.routes import (
+    PROTECTED_HEADERS,
+    HeaderModifier,
     Match,
     NamedMatch,
     PathMatch,
     PathMatchType,
     PathRewrite,
     PathRewriteType,
+    Redirect,
+    Retry,
     Route,
     RoutedMethod,
     Rule,
     TextMatchType,
 )
+from mesh.rtsp_policies import rtsp_policies
 
 __all__ = [
     "GROUP",
+    "PROTECTED_HEADERS",
     "Backend",
     "BackendTransport",
     "Backends",
     "Endpoint",
+    "HeaderModifier",
     "Match",
     "Mesh",
     "MeshError",
@@ -45,6 +52,8 @@ __all__ = [
     "PathMatchType",
     "PathRewrite",
     "PathRewriteType",
+    "Redirect",
+    "Retry",
     "Route",
     "RoutedMethod",
     "Routes",
@@ -127,6 +136,8 @@ class Mesh(Objects):
     """
 
     attachments: tuple[Attachment, ...] = ()
+    backend_policies: Mapping[ObjectName, PolicySettings] = field(default_factory=_none)
+    """What policies say of backends of RTSP."""
 
 
 def merge(slices: Iterable[Slice]) -> Mesh:
@@ -145,9 +156,14 @@ def merge(slices: Iterable[Slice]) -> Mesh:
     )
     _check_references(objects)
     attachments, faults = attach(objects.gateways, objects.transport_routes, objects.policies)
-    if faults:
-        raise MeshError("; ".join(map(str, faults)))
-    return Mesh(**{item.name: getattr(objects, item.name) for item in fields(objects)}, attachments=attachments)
+    backend_policies, rtsp_faults = rtsp_policies(objects.routes, objects.backends, objects.policies)
+    if faults or rtsp_faults:
+        raise MeshError("; ".join(map(str, (*faults, *rtsp_faults))))
+    return Mesh(
+        **{item.name: getattr(objects, item.name) for item in fields(objects)},
+        attachments=attachments,
+        backend_policies=backend_policies,
+    )
 
 
 def _joined(

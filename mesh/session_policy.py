@@ -13,6 +13,7 @@ from mesh.gateways import (
     Algorithm,
     OnBackendChange,
     PolicySettings,
+    ProbeProtocol,
     SessionPolicy,
     TransportProtocol,
     TransportRoute,
@@ -50,6 +51,12 @@ def unfit(policy: SessionPolicy, route: TransportRoute) -> Iterator[Misfit]:
         yield from _unfit_for_udp(policy)
     else:
         yield from _unfit_for_tcp(policy)
+    if policy.health_check is not None and policy.health_check.protocol is ProbeProtocol.RTSP:
+        message = "RTSP is asked of servers of RTSPRoutes; here it is TCP or HTTP"
+        yield "health_check", ("spec", "healthCheck", "type"), message
+    if policy.ejection is not None:
+        message = "Envoy does not see whether sessions of a gateway fail; use a healthCheck"
+        yield "ejection", ("spec", "ejection"), message
     shares = sum(backend.weight > 0 for backend in route.backends)
     if policy.algorithm is Algorithm.RANDOM and shares > 1:
         message = "Random knows no weights, and the route has several backends; RoundRobin keeps their shares"

@@ -10,6 +10,9 @@ from mesh.documents.media_policy import HealthProbe, MediaPolicy, seconds
 from mesh.documents.problems import FieldPath
 from mesh.documents.transport_route import TransportRouteDocument
 from mesh.gateways import GATEWAY_CLASS, ProbeProtocol, TargetKind
+from mesh.objects import GROUP
+
+GATEWAY_GROUP = "gateway.networking.k8s.io"
 
 
 def check_gateway(gateway: Gateway) -> Iterator[Finding]:
@@ -50,8 +53,11 @@ def check_policy(policy: MediaPolicy) -> Iterator[Finding]:
     """Fields that need or exclude each other."""
     spec = policy.spec
     for index, target in enumerate(spec.target_refs):
+        group = GROUP if target.kind.is_rtsp else GATEWAY_GROUP
+        if target.group not in (None, group):
+            yield ("spec", "targetRefs", index, "group"), f"{target.kind.value} is of the group {group}"
         if target.section_name is not None and target.kind is not TargetKind.GATEWAY:
-            message = f"a {target.kind.value} has one rule; leave this field out"
+            message = f"only a Gateway has sections; leave this field out for a {target.kind.value}"
             yield ("spec", "targetRefs", index, "sectionName"), message
     if spec.health_check is not None:
         yield from _check_probe(spec.health_check)

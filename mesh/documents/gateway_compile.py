@@ -10,14 +10,24 @@ from mesh.attachments import attach
 from mesh.documents.gateway import Gateway, GatewayListener
 from mesh.documents.kubernetes import Protocol
 from mesh.documents.loaded import Documents, Loaded, Origin, object_name
-from mesh.documents.media_policy import HealthProbe, MediaPolicy, TargetRef, seconds
+from mesh.documents.media_policy import EjectionSpec, HealthProbe, MediaPolicy, TargetRef, seconds
 from mesh.documents.problems import DocumentProblem
 from mesh.documents.services import weighted_backends
 from mesh.documents.transport_route import TCPRoute, TransportRouteDocument, UDPRoute
-from mesh.gateways import AccessLog, HealthCheck, Listener, ParentRef, PolicySettings, PolicyTarget, TransportRoute
+from mesh.gateways import (
+    AccessLog,
+    Ejection,
+    HealthCheck,
+    Listener,
+    ParentRef,
+    PolicySettings,
+    PolicyTarget,
+    TransportRoute,
+)
 from mesh.gateways import Gateway as MeshGateway
 from mesh.gateways import MediaPolicy as MeshPolicy
 from mesh.objects import ObjectName
+from mesh.rtsp_policies import rtsp_policies
 
 
 def gateway_objects(documents: Documents) -> dict[str, Mapping[Any, Any]]:
@@ -35,10 +45,11 @@ def gateway_objects(documents: Documents) -> dict[str, Mapping[Any, Any]]:
 
 
 def misfits(documents: Documents, objects: Mapping[str, Mapping[Any, Any]]) -> Iterator[DocumentProblem]:
-    """What does not fit together of gateways, routes and policies, which `gateway_objects` made."""
+    """What does not fit together of gateways, routes and policies: `objects` are fields of the slice."""
     loaded = {(item.document.kind, object_name(item.document)): item for item in documents.loaded}
-    _, faults = attach(**objects)
-    for fault in faults:
+    _, faults = attach(objects["gateways"], objects["transport_routes"], objects["policies"])
+    _, rtsp_faults = rtsp_policies(objects["routes"], objects["backends"], objects["policies"])
+    for fault in (*faults, *rtsp_faults):
         yield loaded[fault.kind, fault.name].problem(fault.path, fault.message)
 
 
@@ -91,6 +102,7 @@ def _policy(document: MediaPolicy) -> MeshPolicy:
             on_backend_change=spec.session.on_backend_change,
             max_sessions=spec.limits.max_sessions,
             health_check=None if spec.health_check is None else _health_check(spec.health_check),
+            ejection=None if spec.ejection is None else _ejection(spec.ejection),
             access_log=None if spec.access_log is None else AccessLog(path=spec.access_log.path),
         ),
     )
@@ -110,6 +122,10 @@ def _health_check(probe: HealthProbe) -> HealthCheck:
         healthy_threshold=probe.healthy_threshold,
         unhealthy_threshold=probe.unhealthy_threshold,
     )
+
+
+def _ejection(ejection: EjectionSpec) -> Ejection:
+    return Ejection(failures=ejection.failures, base=seconds(ejection.base_time), max_percent=ejection.max_percent)
 
 
 def _seconds(duration: str | None) -> float | None:

@@ -45,10 +45,10 @@ Threshold = Annotated[int, Field(strict=True, ge=1, le=MAX_THRESHOLD)]
 class TargetRef(DocumentModel):
     """What the policy is for; it is in the policy's own namespace."""
 
-    group: Literal["gateway.networking.k8s.io"] = Field(
-        default="gateway.networking.k8s.io", description="Group of the kind."
+    group: Literal["gateway.networking.k8s.io", "mediastreamingmesh.io"] | None = Field(
+        default=None, description="Group of the kind. Default: the one that has it."
     )
-    kind: TargetKind = Field(description="Gateway, UDPRoute or TCPRoute.")
+    kind: TargetKind = Field(description="Gateway, UDPRoute, TCPRoute, RTSPRoute or Backend.")
     name: ObjectNameText = Field(description="Name of the object.")
     section_name: ObjectNameText | None = Field(default=None, description="One listener of a Gateway.")
 
@@ -58,8 +58,8 @@ class Balancing(DocumentModel):
 
     algorithm: Algorithm | None = Field(
         default=None,
-        description="RoundRobin (the default): by weight; LeastRequest (TCP): the endpoint with fewer connections;"
-        " Random; Maglev: by the client's IP address, the same each time.",
+        description="RoundRobin (the default): by weight; LeastRequest (TCP, RTSP): the endpoint with fewer sessions;"
+        " Random; Maglev: by the client's IP address, or for RTSP the stream's path, the same each time.",
     )
     per_packet: bool | None = Field(
         default=None, strict=True, description="UDP: every datagram is balanced, not every session. Default: false."
@@ -82,17 +82,19 @@ class SessionTimes(DocumentModel):
 
 
 class Limits(DocumentModel):
-    """How much a listener takes."""
+    """How much a listener, or a backend of RTSP, takes."""
 
     max_sessions: Annotated[int, Field(strict=True, ge=1, le=MAX_SESSIONS)] | None = Field(
-        default=None, description="Sessions at once in one proxy; more are refused. Default: 16384."
+        default=None, description="Sessions at once in one proxy; more are refused. Default: 16384, for RTSP no limit."
     )
 
 
 class HealthProbe(DocumentModel):
     """Probes that find out which endpoints work."""
 
-    type: ProbeProtocol = Field(description="TCP: a connection can be opened; HTTP: a GET is answered with 200.")
+    type: ProbeProtocol = Field(
+        description="TCP: a connection can be opened; HTTP: a GET is answered with 200; RTSP: OPTIONS is answered."
+    )
     port: Port | None = Field(
         default=None, description="TCP port to probe; needed for UDP, else by default the endpoint's own."
     )
@@ -103,6 +105,16 @@ class HealthProbe(DocumentModel):
     timeout: Duration = Field(default="1s", description="How long an answer may take.")
     healthy_threshold: Threshold = Field(default=1, description="Good probes until an endpoint is used again.")
     unhealthy_threshold: Threshold = Field(default=3, description="Bad probes until an endpoint is used no more.")
+
+
+class EjectionSpec(DocumentModel):
+    """RTSP: servers whose answers to DESCRIBE and SETUP fail are left out for a while."""
+
+    failures: Threshold = Field(default=5, description="Failures in a row.")
+    base_time: Duration = Field(default="30s", description="How long at first; each time as much longer, 300s at most.")
+    max_percent: Annotated[int, Field(strict=True, ge=1, le=100)] = Field(
+        default=100, description="Part of a backend that may be left out, in percent; one server always may."
+    )
 
 
 class AccessLogSpec(DocumentModel):
@@ -124,11 +136,12 @@ class MediaPolicySpec(DocumentModel):
     session: SessionTimes = Field(default=SessionTimes(), description="How long sessions last.")
     limits: Limits = Field(default=Limits(), description="How much a listener takes.")
     health_check: HealthProbe | None = Field(default=None, description="Probes of the endpoints. Default: none.")
+    ejection: EjectionSpec | None = Field(default=None, description="Failing servers are left out. Default: never.")
     access_log: AccessLogSpec | None = Field(default=None, description="A log of sessions. Default: none.")
 
 
 class MediaPolicy(DocumentModel):
-    """How sessions of UDP and TCP are treated."""
+    """How sessions of UDP, TCP and RTSP are treated."""
 
     api_version: Literal["mediastreamingmesh.io/v1alpha1"] = Field(
         default="mediastreamingmesh.io/v1alpha1", description="Group and version of this kind."

@@ -12,18 +12,34 @@ Envoy API: config.cluster.v3.Cluster, config.endpoint.v3.ClusterLoadAssignment.
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, NamedTuple
 
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import address_pb2, base_pb2, config_source_pb2
 from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 from google.protobuf import struct_pb2
 
+from mesh.gateways import PolicySettings
 from mesh.model import GROUP, Backend, Endpoint
+from xds_server.compile.rtsp_clusters import set_policy
 
 
-def compile_backend(backend: Backend) -> list[Any]:
+class PolicedBackend(NamedTuple):
+    """A backend, and what a policy says of its sessions, if one does."""
+
+    backend: Backend
+    policy: PolicySettings | None = None
+
+
+def compile_backend(policed: PolicedBackend) -> list[Any]:
     """The Cluster of a backend and, if its endpoints travel on their own, its ClusterLoadAssignment."""
+    messages = _messages(policed.backend)
+    if policed.policy is not None:
+        set_policy(messages[0], policed.policy)
+    return messages
+
+
+def _messages(backend: Backend) -> list[Any]:
     name = str(backend.name)
     assignment = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     if backend.endpoints:

@@ -13,15 +13,15 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from envoy.config.route.v3 import route_pb2
 
-from mesh.model import Backend, Mesh, ObjectName, Route
-from xds_server.compile.clusters import compile_backend
+from mesh.model import Mesh, ObjectName, Route
+from xds_server.compile.clusters import PolicedBackend, compile_backend
 from xds_server.compile.virtual_hosts import CompiledRoute, compile_route, virtual_hosts
 
 # The one RouteConfiguration that every RTSP proxy asks for.
 ROUTE_CONFIGURATION = "rtsp"
 _TYPE_URL = "type.googleapis.com/"
 
-Object = TypeVar("Object", Route, Backend)
+Object = TypeVar("Object", Route, PolicedBackend)
 Made = TypeVar("Made")
 
 
@@ -42,7 +42,7 @@ class RouteCompiler:
 
     def __init__(self) -> None:
         self._routes: _Memo[Route, CompiledRoute] = _Memo(compile_route)
-        self._backends: _Memo[Backend, list[Any]] = _Memo(compile_backend)
+        self._backends: _Memo[PolicedBackend, list[Any]] = _Memo(compile_backend)
         self._configuration: Any = None
 
     def compile(self, mesh: Mesh) -> Change:
@@ -64,10 +64,13 @@ class RouteCompiler:
         return configuration
 
 
-def _backends_of(mesh: Mesh) -> dict[ObjectName, Backend]:
-    """The backends that routes name: others are no business of RTSP proxies."""
+def _backends_of(mesh: Mesh) -> dict[ObjectName, PolicedBackend]:
+    """The backends that routes name, with their policies: others are no business of RTSP proxies."""
     named = {weighted.backend for route in mesh.routes.values() for rule in route.rules for weighted in rule.backends}
-    return {name: backend for name, backend in mesh.backends.items() if name in named}
+    policies = mesh.backend_policies
+    return {
+        name: PolicedBackend(backend, policies.get(name)) for name, backend in mesh.backends.items() if name in named
+    }
 
 
 class _Memo(Generic[Object, Made]):
