@@ -187,11 +187,6 @@ class CameraConnection(asyncio.Protocol):
 
     @property
     def unsent(self) -> int:
-        """Bytes that the other side does not take."""
-        return self._transport.get_write_buffer_size() if self._transport is not None else 0
-
-    @property
-    def unsent(self) -> int:
         """Bytes that nobody has taken yet."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 

@@ -84,16 +84,6 @@ class RTSPWire(asyncio.Protocol):
         assert self._transport is not None
         self._transport.resume_reading()
 
-    def read_again(self) -> None:
-        """Take what has come meanwhile, and what comes."""
-        assert self._transport is not None
-        self._transport.resume_reading()
-
-    def read_again(self) -> None:
-        """Take what came meanwhile."""
-        assert self._transport is not None
-        self._transport.resume_reading()
-
     async def close(self) -> None:
         """Hang up, and wait until the socket is closed."""
         assert self._transport is not None
