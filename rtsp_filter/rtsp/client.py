@@ -32,8 +32,13 @@ that wakes its encoder at PLAY."""
 KEEPALIVE_SHARE = 0.5
 """Of the session time-out, after which a silent session is refreshed: one keep-alive may be lost or late."""
 
+MAX_TIMED_OUT = 16
+"""Numbers of requests that were given up and may still be answered: more than anybody has on the way at once."""
+
 _FINAL = 200
 _NOT_OFFERED = (StatusCode.METHOD_NOT_ALLOWED, StatusCode.NOT_IMPLEMENTED)
+# Cameras list GET_PARAMETER and then refuse one without a body in these words.
+_NO_PING = (*_NOT_OFFERED, StatusCode.BAD_REQUEST, StatusCode.PARAMETER_NOT_UNDERSTOOD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +108,7 @@ class ClientCore:
         self._version = RTSP_VERSION
         self._leg = CameraLeg()
         self._pending: dict[int, _Pending] = {}
+        self._timed_out: deque[int] = deque(maxlen=MAX_TIMED_OUT)
         self._events: deque[ClientEvent] = deque()
         self._output = bytearray()
         self._cseq = 0
@@ -186,6 +192,7 @@ class ClientCore:
         for cseq, pending in list(self._pending.items()):
             if pending.deadline <= now:
                 del self._pending[cseq]
+                self._timed_out.append(cseq)
                 self._events.append(RequestTimedOut(handle=pending.handle, request=pending.sent))
         if self.keepalive_due is not None and self.keepalive_due <= now:
             self._restart_keepalive(now)
@@ -233,20 +240,18 @@ class ClientCore:
 
     def _receive_version2(self, response: Response) -> None:
         """An answer of RTSP 2.0: a server that takes nothing else is asked again in its own version."""
-        pending = self._pending.get(response.cseq or 0)
+        cseq = self._answered(response)
+        pending = self._pending.get(cseq)
         refused = response.status == StatusCode.RTSP_VERSION_NOT_SUPPORTED
         if pending is None or not refused or pending.version == RTSP_VERSION_2:
             self._receive_version1(self._leg.response(response))
             return
         self._version = RTSP_VERSION_2
-        del self._pending[response.cseq or 0]
+        del self._pending[cseq]
         self._send(pending, self._now)
 
     def _receive_version1(self, response: Response) -> None:
-        cseq = response.cseq
-        if cseq is None:
-            # Some servers answer without CSeq; they answer in order.
-            cseq = next(iter(self._pending), 0)
+        cseq = self._answered(response)
         pending = self._pending.get(cseq)
         if pending is None:
             return
@@ -259,6 +264,18 @@ class ClientCore:
             return
         self._learn(pending.asked, response)
         self._events.append(ResponseReceived(handle=pending.handle, request=pending.sent, response=response))
+
+    def _answered(self, response: Response) -> int:
+        """The number of the request that this answers; 0 where nobody waits for it.
+
+        Some servers answer without CSeq, and in order. Others name a number of before, or 0: while one request waits,
+        that can only be meant.
+        """
+        cseq = response.cseq
+        known = cseq in self._pending or cseq in self._timed_out
+        if cseq is not None and (known or len(self._pending) > 1):
+            return cseq
+        return next(iter(self._pending), 0)
 
     def _can_retry(self, pending: _Pending, response: Response) -> bool:
         """Whether a 401 should be answered: once for the password, once more for a nonce that went stale."""
@@ -279,7 +296,8 @@ class ClientCore:
 
     def _learn(self, request: Request, response: Response) -> None:
         if response.status != StatusCode.OK:
-            if response.status in _NOT_OFFERED:
+            ping = request.method == Method.GET_PARAMETER and not request.body
+            if response.status in (_NO_PING if ping else _NOT_OFFERED):
                 self.public -= {request.method}
             return
         public = response.headers.get("Public")

@@ -88,6 +88,33 @@ def test_a_response_without_cseq_answers_the_oldest_request() -> None:
     assert event.handle == handle
 
 
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_a_response_with_a_wrong_number_answers_the_only_request_that_waits(wrong: int) -> None:
+    core = ClientCore()
+    core.request("OPTIONS", URL, now=0)
+    answer(core)
+    handle = core.request("DESCRIBE", URL, now=0)
+    (event,) = give(core, f"RTSP/1.0 400 Bad Request\r\nCseq: {wrong}\r\n\r\n".encode())
+    assert isinstance(event, ResponseReceived)
+    assert (event.handle, event.response.status) == (handle, 400)
+
+
+def test_a_response_with_a_wrong_number_is_no_answer_where_several_requests_wait() -> None:
+    core = ClientCore()
+    core.request("OPTIONS", URL, now=0)
+    core.request("DESCRIBE", URL, now=0)
+    assert give(core, b"RTSP/1.0 200 OK\r\nCSeq: 9\r\n\r\n") == []
+
+
+def test_a_late_response_does_not_answer_the_next_request() -> None:
+    core = ClientCore()
+    core.request("DESCRIBE", URL, now=0)
+    core.handle_timer(RESPONSE_TIMEOUT)
+    assert isinstance(core.next_event(), RequestTimedOut)
+    core.request("OPTIONS", URL, now=RESPONSE_TIMEOUT)
+    assert give(core, b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n") == []
+
+
 def test_a_response_that_nobody_waits_for_is_ignored() -> None:
     assert give(ClientCore(), b"RTSP/1.0 200 OK\r\nCSeq: 9\r\n\r\nRTSP/1.0 200 OK\r\n\r\n") == []
 
@@ -159,14 +186,25 @@ def test_the_keep_alive_is_what_the_server_offers_and_carries_the_session() -> N
     assert sent_request(core).method == "GET_PARAMETER"
 
 
-def test_a_server_that_refuses_what_it_offered_is_not_asked_again() -> None:
+@pytest.mark.parametrize("status", [400, 405, 451, 501])
+def test_a_server_that_refuses_what_it_offered_is_not_asked_again(status: int) -> None:
     core = with_session()
     core.request("OPTIONS", URL, now=0)
     answer(core, ("Public", "GET_PARAMETER"))
     core.keep_alive(URL, now=0)
-    answer(core, status=501)
+    answer(core, status=status)
     core.keep_alive(URL, now=0)
     assert sent_request(core).method == "OPTIONS"
+
+
+def test_a_parameter_that_is_not_understood_says_nothing_of_keep_alives() -> None:
+    core = with_session()
+    core.request("OPTIONS", URL, now=0)
+    answer(core, ("Public", "GET_PARAMETER"))
+    core.request("GET_PARAMETER", URL, body=b"volume", now=0)
+    answer(core, status=451)
+    core.keep_alive(URL, now=0)
+    assert sent_request(core).method == "GET_PARAMETER"
 
 
 def test_a_response_that_does_not_come_is_an_event() -> None:

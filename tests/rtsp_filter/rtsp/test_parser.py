@@ -154,6 +154,15 @@ def test_spelling_and_order_of_headers_and_bytes_that_are_no_text_pass_through()
     assert event.encode() == data
 
 
+def test_a_line_of_blanks_among_headers_ends_nothing() -> None:
+    data = b"RTSP/1.0 200 OK\r\nCSeq: 6 \r\nSession: 8217\r\n \r\nRTP-Info: url=rtsp://h/t;seq=1\r\n\r\n"
+    response, frame = events_of(Parser(), data + encode_frame(3, b"x"))
+    assert isinstance(response, Response)
+    expected = [("CSeq", "6"), ("Session", "8217"), ("RTP-Info", "url=rtsp://h/t;seq=1")]
+    assert list(response.headers.items()) == expected
+    assert frame == (3, b"x")
+
+
 @pytest.mark.parametrize("line", [b"RTSP/1.0 200\r\n", b"RTSP/1.0 200 \r\n"])
 def test_a_reason_phrase_may_be_empty_or_missing(line: bytes) -> None:
     (event,) = events_of(Parser(), line + b"CSeq: 1\r\n\r\n")

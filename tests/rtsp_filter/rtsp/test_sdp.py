@@ -67,6 +67,26 @@ def test_an_origin_with_nothing_after_in_gets_an_address() -> None:
     assert changed.encode() == b"v=0\no=- 1001 1 IN IP4 192.0.2.1\ns=x\n"
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"v=0\no=- 1001 1 IN\ns=IPC\nm=video 0 RTP/AVP 105\nc=IN\na=control:t\n",
+        b"v=0\ns=no origin\nt=0 0\na=control:*\nc=IN IP4 10.0.0.5\nm=video 0 RTP/AVP 96\na=control:t\n",
+        b"v=0\nc=IN IP4 '&\x81\xfe\nm=video -1353744643 RTP/AVP 96\na=control:t\n",
+        b"v=0\no=- 19599440071187478912 1 IN IP4 10.0.0.5\na=control:*\na=control:*\nm=video 0 X 9\na=control:t\n",
+        b"m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\na=control:t\n",
+    ],
+)
+def test_descriptions_of_cameras_that_leave_out_or_garble_lines_are_read(written: bytes) -> None:
+    description = parse(written)
+    (medium,) = description.media
+    assert (medium.media, medium.port, medium.control) == ("video", 0, "t")
+    changed = description.with_connection("192.0.2.1").with_origin_address("192.0.2.1").with_controls({0: "u"})
+    assert b"10.0.0.5" not in changed.encode()
+    assert set(changed.connection_addresses) <= {"192.0.2.1"}
+    assert len(changed.raw_lines) == len(description.raw_lines)
+
+
 def test_controls_are_replaced_in_place_or_added_at_the_end_of_their_section() -> None:
     changed = parse(CAMERA).with_controls({None: "rtsp://me/", 0: "a", 2: "c"})
     assert changed.control == "rtsp://me/"

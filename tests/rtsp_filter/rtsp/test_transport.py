@@ -60,6 +60,19 @@ def test_entries_come_in_the_order_of_preference_without_those_we_cannot_use() -
     assert [spec.lower for spec in specs] == [LowerTransport.TCP, LowerTransport.UDP]
 
 
+@pytest.mark.parametrize(
+    ("written", "ssrc"),
+    [
+        ("RTP/AVP;unicast;client_port=5000-5001;server_port=40000-40001,ssrc=FFFFCCCC", None),
+        ("RTP/AVP;ssrc=22345685;unicast;client_port=5000-5001;server_port=40000-40001", "22345685"),
+        ("RTP/AVP/UDP; unicast; server_port=40000 - 40001; client_port=5000-5001; ssrc=1", "1"),
+    ],
+)
+def test_an_answer_is_read_in_any_order_and_with_a_comma_in_the_wrong_place(written: str, ssrc: str | None) -> None:
+    spec = only(written)
+    assert (spec.client_port, spec.server_port, spec.ssrc) == (Pair(5000, 5001), Pair(40000, 40001), ssrc)
+
+
 def test_nothing_usable_gives_nothing() -> None:
     assert parse_transports("RTP/AVP/SCTP;unicast,MP2T/H2221/UDP") == ()
     assert parse_transports("") == ()
