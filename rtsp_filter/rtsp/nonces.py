@@ -17,7 +17,6 @@ KEY_BYTES = 32
 
 _MAC_BYTES = 16
 _TIME_BYTES = 8
-_SIZE = _TIME_BYTES + _MAC_BYTES
 _MILLISECONDS = 1000
 
 
@@ -32,21 +31,20 @@ class Nonces:
 
     def issue(self, peer: str, now: float) -> str:
         """A nonce for `peer`, an address. `now` in seconds, of a clock that all users of the key share."""
-        made = int(now * _MILLISECONDS).to_bytes(_TIME_BYTES)
-        return base64.urlsafe_b64encode(made + self._mac(made, peer)).decode()
+        return self._encode(int(now * _MILLISECONDS).to_bytes(_TIME_BYTES), peer)
 
     def good(self, nonce: str, peer: str, now: float) -> bool:
         """Whether this was issued for `peer`, and not too long ago."""
         try:
-            data = base64.urlsafe_b64decode(nonce.encode())
+            made = base64.urlsafe_b64decode(nonce.encode())[:_TIME_BYTES]
         except ValueError:
             return False
-        made, mac = data[:_TIME_BYTES], data[_TIME_BYTES:]
-        if len(data) != _SIZE or not hmac.compare_digest(mac, self._mac(made, peer)):
+        if not hmac.compare_digest(nonce.encode(), self._encode(made, peer).encode()):
             return False
         age = now - int.from_bytes(made) / _MILLISECONDS
         # A clock in milliseconds may be that much behind the one that is asked.
         return -1 / _MILLISECONDS <= age <= self._lifetime
 
-    def _mac(self, made: bytes, peer: str) -> bytes:
-        return hmac.digest(self._key, made + peer.encode(), "sha256")[:_MAC_BYTES]
+    def _encode(self, made: bytes, peer: str) -> str:
+        mac = hmac.digest(self._key, made + peer.encode(), "sha256")[:_MAC_BYTES]
+        return base64.urlsafe_b64encode(made + mac).decode()

@@ -39,7 +39,7 @@ def test_any_other_text_is_no_nonce(text: str) -> None:
     assert not NONCES.good(text, PEER, 0)
 
 
-@given(st.integers(0, 31), st.characters(codec="ascii"))
+@given(st.integers(0, 31), st.characters(codec="ascii") | st.sampled_from("-_+/=\n"))
 def test_a_changed_nonce_is_no_nonce(at: int, letter: str) -> None:
     nonce = NONCES.issue(PEER, 0)
     changed = nonce[:at] + letter + nonce[at + 1 :]
