@@ -84,7 +84,7 @@ class Arrival(asyncio.Protocol):
             self._host.release(self._address)
 
     def _to_client(self) -> None:
-        client = ClientConnection(self._host, request_by=self._request_by)
+        client = ClientConnection(self._host, request_by=self._request_by, interleaved_only=self._secure)
         self._hand_on()
         self._transport.set_protocol(client)
         client.connection_made(self._transport)

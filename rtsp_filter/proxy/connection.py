@@ -71,9 +71,12 @@ class ClientConnection(asyncio.Protocol):
     """A client's connection: TCP, TLS, or a tunnel of two. Its first request must be whole at `request_by` (the event
     loop's time; None: FIRST_REQUEST_TIMEOUT from now)."""
 
-    def __init__(self, proxy: ConnectionHost, *, request_by: float | None = None) -> None:
+    def __init__(
+        self, proxy: ConnectionHost, *, request_by: float | None = None, interleaved_only: bool = False
+    ) -> None:
         self.address = ""
         self.local_address = ""
+        self.interleaved_only = interleaved_only
         self.sessions: set[Session] = set()
         self._proxy = proxy
         self._loop = asyncio.get_running_loop()

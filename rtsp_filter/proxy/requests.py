@@ -214,9 +214,10 @@ class RequestHandler:
         return response
 
     def _possible(self) -> frozenset[LowerTransport]:
-        """How media may reach this client: over UDP only where it could arrive."""
+        """How media may reach this client: over UDP only where it could arrive, and may."""
         addresses = self._proxy.relays.media_addresses
-        if addresses and not transport.reaches(addresses, self._client.address):
+        arrives = not addresses or transport.reaches(addresses, self._client.address)
+        if self._client.interleaved_only or not arrives:
             return frozenset({LowerTransport.TCP})
         return frozenset(LowerTransport)
 

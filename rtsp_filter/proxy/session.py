@@ -53,10 +53,12 @@ log = structlog.get_logger()
 
 
 class Client(Protocol):
-    """A client's connection, as sessions and requests need it. Addresses are IP addresses."""
+    """A client's connection, as sessions and requests need it. Addresses are IP addresses. `interleaved_only`: no media
+    may reach the client beside this connection, which is encrypted, or all that gets through to it."""
 
     address: str
     local_address: str
+    interleaved_only: bool
     sessions: set[Session]
 
     def write_media(self, chunk: InterleavedChunk) -> None:

@@ -122,7 +122,7 @@ class Tunnel(asyncio.Transport):
         super().__init__()
         self.key = key
         self.host = tunnels.host
-        self.client = ClientConnection(tunnels.host)
+        self.client = ClientConnection(tunnels.host, interleaved_only=True)
         self._tunnels = tunnels
         self._answers = answers
         self._requests: asyncio.Transport | None = None

@@ -125,6 +125,21 @@ async def test_a_tls_player_that_does_not_read_loses_whole_frames_and_nobody_els
             assert heard_well.numbers == list(range(len(heard_well.numbers)))
 
 
+async def test_a_player_that_came_by_rtsps_gets_no_media_in_the_clear(mesh: Mesh, certificate: Certificate) -> None:
+    async with MarkedCamera() as camera:
+        await asyncio.to_thread(mesh.up, "--route", f"/live={camera.url}/", *mesh.secured(certificate))
+        player = MarkedPlayer(f"rtsps://{mesh.rtsps}/live/a", LowerTransport.TCP)
+        await player.connect()
+        track = f"{player.url}/track=0"
+        udp = ("Transport", "RTP/AVP;unicast;client_port=5000-5001")
+        refused = await player.wire.ask("SETUP", track, udp)
+        assert refused.status == 461
+        either = ("Transport", f"{udp[1]},RTP/AVP/TCP;unicast;interleaved=0-1")
+        granted = await player.wire.ask("SETUP", track, either)
+        assert (granted.headers.get("Transport") or "").startswith("RTP/AVP/TCP")
+        await player.wire.close()
+
+
 async def test_a_certificate_that_cannot_be_used_ends_the_start_with_the_files_name(
     mesh: Mesh, certificate: Certificate, tmp_path: Path
 ) -> None:
