@@ -78,13 +78,73 @@ class PathRewrite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect:
+    """What is different in the URL that a player is told to ask for. `secure`: rtsps; `status`: 301, 302 or 303."""
+
+    secure: bool = False
+    hostname: str = ""
+    port: int | None = None
+    path: PathRewrite | None = None
+    status: int = 302
+
+
+# Headers that belong to a connection, or that the proxy writes or reads itself: changed, a session would break, or the
+# change would have no effect. In lower case.
+PROTECTED_HEADERS = frozenset(
+    {
+        "connection",
+        "content-base",
+        "content-length",
+        "content-location",
+        "content-type",
+        "cseq",
+        "location",
+        "proxy-authorization",
+        "proxy-require",
+        "public",
+        "rtp-info",
+        "session",
+        "transport",
+        "via",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderModifier:
+    """Changes to headers (Gateway API, HTTPHeaderFilter): names and values, and names."""
+
+    set: tuple[tuple[str, str], ...] = ()
+    add: tuple[tuple[str, str], ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How often a session's first request is tried at another endpoint, and for which statuses."""
+
+    attempts: int = 1
+    codes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Any of `matches` sends a session to one of `backends`."""
+    """Any of `matches` sends a session to one of `backends`, or away by `redirect`.
+
+    `timeout` and `try_timeout` are seconds for a session's first request, all tries together and each; without
+    `retry`, proxies do as they do by themselves.
+    """
 
     name: str
     matches: tuple[Match, ...]
-    backends: tuple[WeightedBackend, ...]
+    backends: tuple[WeightedBackend, ...] = ()
     rewrite: PathRewrite | None = None
+    redirect: Redirect | None = None
+    request_headers: HeaderModifier = HeaderModifier()
+    response_headers: HeaderModifier = HeaderModifier()
+    timeout: float | None = None
+    try_timeout: float | None = None
+    retry: Retry | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from typing import Any
 from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2
 
-from rtsp_filter.header_changes import PROTECTED, AddedHeader, Append, HeaderChanges, MessageChanges
+from mesh.model import PROTECTED_HEADERS
+from rtsp_filter.header_changes import AddedHeader, Append, HeaderChanges, MessageChanges
 from rtsp_filter.reading import only
 from rtsp_filter.route_patience import Patience, RetryOn
 from rtsp_filter.route_redirects import Redirect
@@ -120,7 +121,7 @@ def _added(option: Any) -> AddedHeader | None:
 
 def _free(name: str) -> str:
     """The name of a header that routes may change."""
-    if name.lower() in PROTECTED or name.startswith(":"):
+    if name.lower() in PROTECTED_HEADERS or name.startswith(":"):
         raise ValueError(f"the header {name} belongs to the proxy; routes cannot change it")
     return name
 

@@ -10,27 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-# Headers that belong to a connection, or that the proxy writes or reads itself: changed, a session would break, or the
-# change would have no effect.
-PROTECTED = frozenset(
-    {
-        "connection",
-        "content-base",
-        "content-length",
-        "content-location",
-        "content-type",
-        "cseq",
-        "location",
-        "proxy-authorization",
-        "proxy-require",
-        "public",
-        "rtp-info",
-        "session",
-        "transport",
-        "via",
-    }
-)
-
 Items = list[tuple[str, str]]
 """Headers in order: name, value."""
 

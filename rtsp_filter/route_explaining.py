@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rtsp_filter.route_matching import RouteEntry, VirtualHost, has_dot_segments
+from rtsp_filter.route_patience import PATIENCE
 from rtsp_filter.route_request import RouteRequest, bare_host
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def _about_answer(table: RouteTable, route: RouteEntry, path: str, answer: Answe
     if hasattr(answer, "location"):
         yield f"The player is told to ask for {answer.location} instead: {route.redirect}."
         return
+    if route.patience != PATIENCE:
+        yield f"What begins a session is tried so: {route.patience}."
     upstream = answer.upstream
     base = f', its base path "{upstream.base_path}" in front' if upstream.base_path else ""
     yield (

@@ -23,7 +23,8 @@ BASE_PATH = r"^(/[^#\s\x00-\x20\x7f]*)?$"
 URL_PATH = r"^/[^\s\x00-\x20\x7f]*$"
 FILE_PATH = r"^/[^\x00-\x1f]*$"
 
-# Names of headers (RFC 9110, token).
+# Values and names of headers (RFC 9110, field-value and token).
+HEADER_VALUE = r"^[^\r\n\x00]+$"
 TOKEN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 
 # What a pattern demands, for people.
@@ -31,6 +32,7 @@ PATTERN_MEANING = {
     DNS_SUBDOMAIN: 'must be lower-case letters, digits, "-" and ".", and begin and end with a letter or digit',
     DNS_LABEL: 'must be lower-case letters, digits and "-", and begin and end with a letter or digit',
     HOSTNAME: 'must be a lower-case host name without port, or "*." and one ("*.example.com")',
+    HEADER_VALUE: "must hold no line end",
     TOKEN: "must be a name without spaces and colons",
     URL_PATH: 'must begin with "/" and hold no spaces',
     FILE_PATH: "must be a path from the root",

@@ -98,7 +98,7 @@ def _unknown_field(path: FieldPath, model: type[BaseModel]) -> str:
 
 def _unknown_value(value: object, expected: str, path: FieldPath, model: type[BaseModel]) -> str:
     if model is rtsp_route.RTSPRoute and value in rtsp_route.NOT_YET_FILTERS and "filters" in path:
-        return f"the filter {value} is not supported yet; URLRewrite is"
+        return f"the filter {value} is not supported yet; {expected} are"
     if value in _NOT_YET_VALUES.get(model, {}).get(str(path[-1]), ()):
         return f"{value} is not supported yet; {expected} is"
     return f"must be {expected}, not {_shown(value)}"

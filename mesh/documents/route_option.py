@@ -18,18 +18,15 @@ from mesh.documents.base import ObjectMeta
 from mesh.documents.checks import check_document
 from mesh.documents.loaded import Documents
 from mesh.documents.messages import explain_validation
+from mesh.documents.route_filters import FilterType, PathModifier, RouteFilter, UrlRewrite
 from mesh.documents.rtsp_route import (
     BackendKind,
     BackendRef,
-    FilterType,
-    PathModifier,
-    RouteFilter,
     RouteMatch,
     RoutePathMatch,
     RouteRule,
     RTSPRoute,
     RTSPRouteSpec,
-    UrlRewrite,
 )
 from mesh.model import MeshError, PathMatchType, PathRewriteType
 

@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mesh.documents.base import TOKEN, DocumentModel, HostnameText, LabelText, ObjectMeta, ObjectNameText, Port
-from mesh.model import GROUP, PathMatchType, PathRewriteType, RoutedMethod, TextMatchType
+from mesh.documents.base import DocumentModel, HostnameText, LabelText, ObjectMeta, ObjectNameText, Port
+from mesh.documents.route_filters import HeaderNameText, PathText, RouteFilter, RouteRetry, RouteTimeouts
+from mesh.model import GROUP, PathMatchType, RoutedMethod, TextMatchType
 
 # Bounds of Gateway API, which keep an object small enough for a cluster to check.
 MAX_HOSTNAMES = 16
@@ -23,21 +24,15 @@ MAX_FILTERS = 16
 MAX_BACKEND_REFS = 16
 MAX_WEIGHT = 1_000_000
 
-PathText = Annotated[str, Field(max_length=1024)]
-HeaderNameText = Annotated[str, Field(min_length=1, max_length=256, pattern=TOKEN)]
 
 # Fields of HTTPRoute that are not here; "[]" stands for any index.
 NOT_YET_FIELDS = frozenset(
     {
         "spec.parentRefs",
         "spec.useDefaultGateways",
-        "spec.rules[].timeouts",
-        "spec.rules[].retry",
+        "spec.rules[].retry.backoff",
         "spec.rules[].sessionPersistence",
-        "spec.rules[].filters[].requestHeaderModifier",
-        "spec.rules[].filters[].responseHeaderModifier",
         "spec.rules[].filters[].requestMirror",
-        "spec.rules[].filters[].requestRedirect",
         "spec.rules[].filters[].cors",
         "spec.rules[].filters[].externalAuth",
         "spec.rules[].filters[].extensionRef",
@@ -48,10 +43,7 @@ NOT_YET_FIELDS = frozenset(
 )
 NOT_YET_FILTERS = frozenset(
     {
-        "RequestHeaderModifier",
-        "ResponseHeaderModifier",
         "RequestMirror",
-        "RequestRedirect",
         "CORS",
         "ExternalAuth",
         "ExtensionRef",
@@ -105,35 +97,6 @@ class RouteMatch(DocumentModel):
     )
 
 
-class FilterType(Enum):
-    """What a filter does."""
-
-    URL_REWRITE = "URLRewrite"
-
-
-class PathModifier(DocumentModel):
-    """How the path is changed. The field that `type` names must be set, and only that one."""
-
-    type: PathRewriteType = Field(description="ReplaceFullPath or ReplacePrefixMatch.")
-    replace_full_path: PathText | None = Field(default=None, description="The new path.")
-    replace_prefix_match: PathText | None = Field(
-        default=None, description="What replaces the prefix that matched; needs PathPrefix matches."
-    )
-
-
-class UrlRewrite(DocumentModel):
-    """A change of the URL on the way to the backend."""
-
-    path: PathModifier = Field(description="The change of the path.")
-
-
-class RouteFilter(DocumentModel):
-    """Something done to a request that matched."""
-
-    type: FilterType = Field(description="URLRewrite.")
-    url_rewrite: UrlRewrite | None = Field(default=None, description="The rewrite; needed for type URLRewrite.")
-
-
 class BackendKind(Enum):
     """Kinds of objects that a route can send sessions to."""
 
@@ -160,17 +123,21 @@ class BackendRef(DocumentModel):
 
 
 class RouteRule(DocumentModel):
-    """Requests that match any of `matches` go to one of `backendRefs`."""
+    """Requests that match any of `matches` go to one of `backendRefs`, or are redirected."""
 
     name: LabelText | None = Field(default=None, description="Name of the rule, unique in the route.")
     matches: tuple[RouteMatch, ...] = Field(
         default=(RouteMatch(),), max_length=MAX_MATCHES, description="Conditions; none means any path."
     )
     filters: tuple[RouteFilter, ...] = Field(
-        default=(), max_length=MAX_FILTERS, description="Changes to the request, one of each type."
+        default=(), max_length=MAX_FILTERS, description="What is done to requests and answers, one of each type."
     )
     backend_refs: tuple[BackendRef, ...] = Field(
-        min_length=1, max_length=MAX_BACKEND_REFS, description="Where sessions go."
+        default=(), max_length=MAX_BACKEND_REFS, description="Where sessions go; needed unless the rule redirects."
+    )
+    timeouts: RouteTimeouts | None = Field(default=None, description="How long a player's first request may take.")
+    retry: RouteRetry | None = Field(
+        default=None, description="When it is tried again. Default: once, if an endpoint cannot be reached."
     )
 
 

@@ -7,7 +7,7 @@ routes of its own hostname and after them the routes of every hostname that cove
 Within one hostname: Exact, then RegularExpression, then PathPrefix from long to short; of equal paths first those with
 a method, then those with more headers, then those with more query parameters; equal ones by the route's name.
 
-Envoy API: config.route.v3.VirtualHost, RouteMatch, RouteAction.
+Envoy API: config.route.v3.VirtualHost, RouteMatch.
 """
 
 from __future__ import annotations
@@ -18,19 +18,8 @@ from typing import Any
 
 from envoy.config.route.v3 import route_components_pb2
 
-from mesh.model import (
-    Match,
-    NamedMatch,
-    PathMatch,
-    PathMatchType,
-    PathRewrite,
-    PathRewriteType,
-    Route,
-    Rule,
-    TextMatchType,
-    WeightedBackend,
-)
-from mesh.regex import quote
+from mesh.model import Match, NamedMatch, PathMatch, PathMatchType, Route, Rule, TextMatchType
+from xds_server.compile.route_actions import prefix_of, set_action
 
 ANY_HOST = "*"
 _RANK = {PathMatchType.EXACT: 0, PathMatchType.REGULAR_EXPRESSION: 1, PathMatchType.PATH_PREFIX: 2}
@@ -94,19 +83,12 @@ def _precedence(match: Match) -> tuple[int, ...]:
 
 def _envoy_route(name: str, rule: Rule, match: Match) -> Any:
     route = route_components_pb2.Route(name=name, match=_route_match(match))
-    _set_clusters(route.route, rule.backends)
-    if rule.rewrite is not None:
-        _set_rewrite(route.route, match.path, rule.rewrite)
+    set_action(route, match.path, rule)
     return route
 
 
 def _length(match: PathMatch) -> int:
-    return len(_prefix(match)) if match.type is PathMatchType.PATH_PREFIX else 0
-
-
-def _prefix(match: PathMatch) -> str:
-    """The prefix without the slash at its end, which means nothing: "/a/" matches what "/a" matches."""
-    return match.value.rstrip("/")
+    return len(prefix_of(match)) if match.type is PathMatchType.PATH_PREFIX else 0
 
 
 def _route_match(match: Match) -> Any:
@@ -132,36 +114,6 @@ def _path_match(match: PathMatch) -> Any:
         return route_components_pb2.RouteMatch(path=match.value)
     if match.type is PathMatchType.REGULAR_EXPRESSION:
         return route_components_pb2.RouteMatch(safe_regex={"regex": match.value})
-    if _prefix(match) == "":
+    if prefix_of(match) == "":
         return route_components_pb2.RouteMatch(prefix="/")
-    return route_components_pb2.RouteMatch(path_separated_prefix=_prefix(match))
-
-
-def _set_clusters(action: Any, backends: tuple[WeightedBackend, ...]) -> None:
-    if len(backends) == 1:
-        action.cluster = str(backends[0].backend)
-        return
-    for backend in backends:
-        share = action.weighted_clusters.clusters.add(name=str(backend.backend))
-        share.weight.value = backend.weight
-
-
-def _set_rewrite(action: Any, match: PathMatch, rewrite: PathRewrite) -> None:
-    if rewrite.type is PathRewriteType.REPLACE_FULL_PATH:
-        _replace(action, "^.*$", rewrite.value)
-        return
-    prefix, replacement = _prefix(match), rewrite.value.rstrip("/")
-    if prefix == replacement:
-        return
-    if prefix == "":
-        action.prefix_rewrite = f"{replacement}/"
-    elif replacement == "":
-        # prefix_rewrite "/" would make "//b" of "/a/b".
-        _replace(action, f"^{quote(prefix)}/*", "/")
-    else:
-        action.prefix_rewrite = replacement
-
-
-def _replace(action: Any, pattern: str, text: str) -> None:
-    action.regex_rewrite.pattern.regex = pattern
-    action.regex_rewrite.substitution = text.replace("\\", "\\\\")
+    return route_components_pb2.RouteMatch(path_separated_prefix=prefix_of(match))

@@ -164,6 +164,8 @@ def test_addresses_are_ip_addresses_or_host_names(address: str) -> None:
 
 
 _REWRITE = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
+FULL = {"type": "ReplaceFullPath", "replaceFullPath": "/x"}
+REDIRECT = {"type": "RequestRedirect", "requestRedirect": {"port": 8554}}
 
 
 @pytest.mark.parametrize(
@@ -179,9 +181,66 @@ _REWRITE = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
             {"matches": [{"queryParams": [{"name": "a", "value": "(", "type": "RegularExpression"}]}]},
             "matches[0].queryParams[0].value: not an RE2 regular expression",
         ),
-        ({"timeouts": {}}, '"timeouts" is not supported yet'),
-        ({"filters": [{"type": "RequestMirror"}]}, "the filter RequestMirror is not supported yet; URLRewrite is"),
-        ({"filters": [{"type": "Rewrite"}]}, "must be 'URLRewrite', not \"Rewrite\""),
+        ({"timeouts": {"request": 5}}, "rules[0].timeouts.request: 5 is not a duration"),
+        (
+            {"timeouts": {"request": "1s", "backendRequest": "2s"}},
+            "timeouts.backendRequest: one try cannot take longer than all of them (request)",
+        ),
+        ({"retry": {"codes": [200]}}, "rules[0].retry.codes[0]: must be at least 400"),
+        ({"retry": {"backoff": "1s"}}, 'rules[0].retry.backoff: "backoff" is not supported yet'),
+        (
+            {"filters": [{"type": "RequestMirror"}]},
+            "the filter RequestMirror is not supported yet; 'URLRewrite', 'Requ",
+        ),
+        ({"filters": [{"type": "Rewrite"}]}, "must be 'URLRewrite', 'RequestRedirect', "),
+        ({"filters": [{"type": "RequestHeaderModifier"}]}, 'needs the field "requestHeaderModifier"'),
+        (
+            {"filters": [{"type": "RequestHeaderModifier", "requestHeaderModifier": {}}]},
+            "filters[0].requestHeaderModifier: it changes nothing",
+        ),
+        (
+            {"filters": [{"type": "ResponseHeaderModifier", "responseHeaderModifier": {"remove": ["CSeq"]}}]},
+            "responseHeaderModifier.remove[0]: the header CSeq belongs to the proxy; routes cannot change it",
+        ),
+        (
+            {
+                "filters": [
+                    {
+                        "type": "RequestHeaderModifier",
+                        "requestHeaderModifier": {"add": [{"name": "A", "value": "x\\ny"}]},
+                    }
+                ]
+            },
+            'requestHeaderModifier.add[0].value: "x\ny" must hold no line end',
+        ),
+        ({"filters": [REDIRECT]}, "spec.rules[0].backendRefs: a rule that redirects sends no session to a backend"),
+        (
+            {"backendRefs": [], "filters": [{"type": "RequestRedirect", "requestRedirect": {}}]},
+            "it changes nothing, so players would come back for ever",
+        ),
+        (
+            {"backendRefs": [], "filters": [{"type": "RequestRedirect", "requestRedirect": {"scheme": "rtsp"}}]},
+            "requestRedirect.scheme: must be 'rtsps'",
+        ),
+        (
+            {
+                "backendRefs": [],
+                "filters": [{"type": "RequestRedirect", "requestRedirect": {"port": 1, "statusCode": 307}}],
+            },
+            "requestRedirect.statusCode: must be 301, 302 or 303",
+        ),
+        (
+            {"backendRefs": [], "retry": {}, "filters": [REDIRECT]},
+            "rules[0].retry: a rule that redirects asks no backend",
+        ),
+        (
+            {"backendRefs": [], "filters": [REDIRECT, {"type": "URLRewrite", "urlRewrite": {"path": FULL}}]},
+            "a rule that redirects asks no backend: neither URLRewrite nor RequestHeaderModifier",
+        ),
+        (
+            {"filters": [{"type": "URLRewrite", "urlRewrite": {"path": FULL}, "requestRedirect": {"port": 1}}]},
+            "filters[0].requestRedirect: this field goes with type RequestRedirect, not with URLRewrite",
+        ),
         ({"filters": [{"type": "URLRewrite"}]}, 'type URLRewrite needs the field "urlRewrite"'),
         ({"matches": [{"path": {"value": "lobby"}}]}, 'a path begins with "/"'),
         ({"matches": [{"path": {"value": "/a//b"}}]}, 'a path must not contain "//"'),
@@ -199,7 +258,7 @@ _REWRITE = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
         ({"backendRefs": [{"kind": "Backend", "name": "a", "weight": 0}]}, "every weight is 0"),
         ({"backendRefs": [{"kind": "Backend", "name": "a", "weight": -1}]}, "must be at least 0"),
         ({"backendRefs": [{"kind": "Backend", "name": "a", "filters": []}]}, '"filters" is not supported yet'),
-        ({"backendRefs": []}, "needs at least 1 item(s)"),
+        ({"backendRefs": []}, "a rule needs backendRefs, or a filter of type RequestRedirect"),
         (
             {
                 "matches": [{"path": {"type": "Exact", "value": "/a"}}],
