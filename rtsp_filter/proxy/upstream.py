@@ -33,6 +33,9 @@ from rtsp_filter.rtsp import (
 # Seconds after which a camera that answers nothing, not even TCP, is gone: players, who give up after ten seconds
 # without media, are told before.
 DEAD_PEER_SECONDS = 8
+# Bytes that wait for a camera: media stays below WRITE_BUFFER_BYTES and a read of it, so what is beyond are answers to a
+# camera that asks without end.
+MOST_UNREAD_BYTES = 2 * WRITE_BUFFER_BYTES
 # What cameras ask to see whether their client is there.
 _SIGNS_OF_LIFE = (Method.GET_PARAMETER, Method.SET_PARAMETER)
 
@@ -207,6 +210,9 @@ class Upstream(asyncio.Protocol):
                     self._transport.write(part)
             except OutboxFullError:
                 self._end("the client stopped in the middle of an interleaved frame")
+                return
+            if self._transport.get_write_buffer_size() > MOST_UNREAD_BYTES:
+                self._end("the camera asks, and does not read the answers")
                 return
         due = self.core.next_timer()
         if due is not None and (self._timer is None or due < self._wakes_at):

@@ -190,6 +190,16 @@ class CameraConnection(asyncio.Protocol):
         """Bytes that nobody has taken yet."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
+    def stop_reading(self) -> None:
+        """Leave what comes where it is."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is over, or about to be."""
+        return self._transport is None or self._transport.is_closing()
+
     def abort(self) -> None:
         """Hang up at once, as a camera that loses its power."""
         if self._transport is not None:
