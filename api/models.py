@@ -95,6 +95,7 @@ class Endpoint(ApiModel):
     port: int = Field(description="TCP port of RTSP.")
     path: str = Field(description="What is put in front of every path; empty: nothing.")
     transport: BackendTransport = Field(description="How media may travel from it to the mesh.")
+    sessions: int = Field(description="Sessions that all RTSP proxies have there now, by address and port.")
 
 
 class Backend(ApiModel):

@@ -49,7 +49,8 @@ def route(plane: ControlPlane, name: ObjectName) -> models.Route | None:
 
 def backends(plane: ControlPlane) -> list[models.Backend]:
     """All backends, by name."""
-    return [_backend(plane.mesh.backends[name]) for name in sorted(plane.mesh.backends)]
+    sessions = Counter((item.cluster, item.endpoint) for item in plane.sessions.values())
+    return [_backend(plane.mesh.backends[name], sessions) for name in sorted(plane.mesh.backends)]
 
 
 def sources(plane: ControlPlane) -> list[models.Source]:
@@ -111,7 +112,7 @@ def _condition(match: mesh_model.NamedMatch) -> models.NamedMatch:
     return models.NamedMatch(name=match.name, type=match.type, value=match.value)
 
 
-def _backend(backend: mesh_model.Backend) -> models.Backend:
+def _backend(backend: mesh_model.Backend, sessions: Counter[tuple[str, str]]) -> models.Backend:
     return models.Backend(
         namespace=backend.name.namespace,
         name=backend.name.name,
@@ -122,6 +123,7 @@ def _backend(backend: mesh_model.Backend) -> models.Backend:
                 port=endpoint.port,
                 path=endpoint.path,
                 transport=endpoint.transport,
+                sessions=sessions[str(backend.name), f"{endpoint.address}:{endpoint.port}"],
             )
             for endpoint in backend.endpoints
         ),

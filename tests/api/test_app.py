@@ -60,9 +60,19 @@ async def test_backends_are_listed_by_name_with_their_endpoints(connect):
     far, pair = (await connect(routed_plane()).get("/v1/backends")).json()["items"]
     assert (far["name"], pair["name"]) == ("far", "pair")
     assert pair["endpoints"] == [
-        {"name": "left", "address": "192.0.2.1", "port": 554, "path": "/axis", "transport": "auto"},
-        {"name": "right", "address": "2001:db8::2", "port": 8554, "path": "", "transport": "tcp"},
+        {"name": "left", "address": "192.0.2.1", "port": 554, "path": "/axis", "transport": "auto", "sessions": 0},
+        {"name": "right", "address": "2001:db8::2", "port": 8554, "path": "", "transport": "tcp", "sessions": 0},
     ]
+
+
+async def test_endpoints_tell_how_many_sessions_they_have(connect):
+    endpoints = [
+        endpoint
+        for backend in (await connect(busy_plane()).get("/v1/backends")).json()["items"]
+        for endpoint in backend["endpoints"]
+    ]
+    assert {endpoint["name"]: endpoint["sessions"] for endpoint in endpoints}["left"] == 1
+    assert sum(endpoint["sessions"] for endpoint in endpoints) == 1
 
 
 async def test_a_source_keeps_its_last_good_state_and_shows_why_the_latest_was_refused(connect):
