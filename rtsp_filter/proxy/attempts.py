@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import structlog
 
 from rtsp_filter.proxy.presentation import Presentation
+from rtsp_filter.proxy.redirects import Ask, followed
 from rtsp_filter.proxy.session import Described, Host
 from rtsp_filter.proxy.upstream import Upstream, UpstreamError
 from rtsp_filter.route_patience import NoAnswer
 from rtsp_filter.routing import Decision, NoRoute, NoRouteKind, Redirection, RouteRequest, Tried
 from rtsp_filter.rtsp import Request, Response, RTSPError, StatusCode, respond
 
-Ask = Callable[[Described], Awaitable[Response]]
 """Asks over the connection of what it is given. Raises UpstreamError where no answer comes."""
 
 _NO_ROUTE_STATUS = {
@@ -109,7 +109,7 @@ async def _try(host: Host, decision: Decision, client_url: str, ask: Ask, second
         with host.endpoints.attempt(decision) as attempt:
             async with _within(min(seconds, decision.patience.try_timeout or math.inf)):
                 described = await _connect(decision, Presentation.undescribed(client_url, _url(decision)))
-                response = await ask(described)
+                described, response = await followed(described, await ask(described), ask)
             attempt.answered(response.status)
     except BaseException as error:
         if described is not None:

@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from rtsp_filter.proxy import transport
-from rtsp_filter.proxy.attempts import Ask, RedirectedError, connect, first_answer
+from rtsp_filter.proxy.attempts import RedirectedError, connect, first_answer
 from rtsp_filter.proxy.forwarding import client_response, request_headers
 from rtsp_filter.proxy.limits import MAX_DESCRIBED, MAX_SESSIONS_PER_CONNECTION
 from rtsp_filter.proxy.presentation import Presentation, Track, announced, describe
+from rtsp_filter.proxy.redirects import Ask
 from rtsp_filter.proxy.session import Client, Described, Host, Session
-from rtsp_filter.proxy.upstream import UpstreamError
 from rtsp_filter.routing import RouteRequest
 from rtsp_filter.rtsp import (
     RTSPURL,
@@ -33,9 +33,8 @@ from rtsp_filter.rtsp import (
     URLError,
     parse_transports,
     respond,
+    unsupported,
 )
-
-_REDIRECTS = range(300, 400)
 
 log = structlog.get_logger()
 
@@ -63,9 +62,9 @@ class RequestHandler:
 
     async def handle(self, request: Request) -> Response:
         """The answer to a request. Raises RTSPError with the status to send."""
-        unsupported = request.headers.get("Proxy-Require")
-        if unsupported is not None:
-            return respond(request, StatusCode.OPTION_NOT_SUPPORTED, [("Unsupported", unsupported)])
+        missing = unsupported(request, answered_here=request.method == Method.OPTIONS)
+        if missing:
+            return respond(request, StatusCode.OPTION_NOT_SUPPORTED, [("Unsupported", ", ".join(missing))])
         method = self._methods.get(request.method)
         if method is None:
             raise RTSPError(f"{request.method} is not implemented", status=StatusCode.NOT_IMPLEMENTED)
@@ -92,8 +91,6 @@ class RequestHandler:
         described, response = await self._begin(request, url)
         upstream_url = described.presentation.upstream_url
         try:
-            if response.status in _REDIRECTS:
-                raise UpstreamError(f"the camera redirects ({response.status} {response.reason}); set its new address")
             if response.status != StatusCode.OK:
                 return self._refused(request, described, response)
             described.presentation, body = describe(

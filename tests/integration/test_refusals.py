@@ -96,6 +96,17 @@ async def test_describe_of_what_cannot_be_had(scene: Scene, path: str, status: i
 
 
 @pytest.mark.parametrize(
+    ("method", "header", "tag"),
+    [("OPTIONS", "Require", "implicit-play"), ("DESCRIBE", "Proxy-Require", "gzipped-messages")],
+)
+async def test_what_a_request_requires_and_nobody_has_is_named(
+    scene: Scene, method: str, header: str, tag: str
+) -> None:
+    response = await scene.ask(method, "/live/x", (header, tag))
+    assert (response.status, response.headers.get("Unsupported")) == (551, tag)
+
+
+@pytest.mark.parametrize(
     ("method", "headers", "status", "reason"),
     [
         ("SETUP", {"Transport": "RTP/AVP;multicast"}, 461, "unicast"),
