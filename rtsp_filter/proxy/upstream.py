@@ -33,7 +33,7 @@ from rtsp_filter.rtsp import (
 # Seconds after which a camera that answers nothing, not even TCP, is gone: players, who give up after ten seconds
 # without media, are told before.
 DEAD_PEER_SECONDS = 8
-# Bytes that wait for a camera: media stays below WRITE_BUFFER_BYTES and a read of it, so what is beyond are answers to a
+# Bytes that wait for a camera. Media stops at WRITE_BUFFER_BYTES and a read of it, so what is beyond are answers to a
 # camera that asks without end.
 MOST_UNREAD_BYTES = 2 * WRITE_BUFFER_BYTES
 # What cameras ask to see whether their client is there.
