@@ -112,7 +112,7 @@ async def goes_on(player: MarkedPlayer) -> None:
     await eventually(lambda: player.received > heard + PACKETS, "more media")
 
 
-async def test_player_that_takes_nothing_is_let_go_and_its_camera_not_read_until_then(
+async def test_player_that_takes_nothing_is_let_go(
     scene: Scene, proxy: RTSPProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rtsp_filter.proxy.connection.STALLED_TIMEOUT", SHORT)
