@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from mesh.documents import compile_documents, load_documents
 from mesh.documents.base import DocumentModel
 from mesh.documents.loaded import KINDS
+from mesh.gateways import Algorithm
 from mesh.model import Mesh, ObjectName, merge
 from mesh.session_policy import MAX_SESSIONS, TCP_IDLE_SECONDS, UDP_IDLE_SECONDS
 
@@ -25,7 +26,7 @@ def _examples() -> list[Mesh]:
 
 
 def test_the_example_of_gateways_is_a_mesh() -> None:
-    _, mesh = _examples()
+    _, _, mesh = _examples()
     assert {(each.listener.name, each.route.kind) for each in mesh.attachments} == {
         ("game", "UDPRoute"),
         ("lobby", "TCPRoute"),
@@ -39,8 +40,14 @@ def test_the_defaults_of_policies_are_those_that_are_documented() -> None:
     assert f"| `limits.maxSessions` | `{MAX_SESSIONS}` |" in text
 
 
+def test_the_example_of_policies_for_rtsp_is_a_mesh() -> None:
+    _, mesh, _ = _examples()
+    (policy,) = mesh.backend_policies.values()
+    assert policy.algorithm is Algorithm.MAGLEV
+
+
 def test_the_example_is_a_mesh() -> None:
-    mesh, _ = _examples()
+    mesh, _, _ = _examples()
     assert set(mesh.routes) == {ObjectName("default", "building")}
     assert set(mesh.backends) == {ObjectName("default", "lobby"), ObjectName("default", "doors:554")}
     assert all(backend.endpoints for backend in mesh.backends.values())
