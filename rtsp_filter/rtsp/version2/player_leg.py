@@ -6,7 +6,6 @@ by. GStreamer says 2.0 and writes Transport and RTP-Info as 1.0 has them; it get
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -50,12 +49,6 @@ class PlayerLeg:
         self._properties: dict[str, MediaProperties] = {}
         self._ssrcs: dict[str, int] = {}
         self._writes_ports = False
-        self._complete: dict[str, Callable[[Request, Response, Headers], None]] = {
-            Method.OPTIONS: self._complete_options,
-            Method.DESCRIBE: self._complete_describe,
-            Method.SETUP: self._complete_setup,
-            Method.PLAY: self._complete_play,
-        }
 
     def receive(self, request: Request) -> Request:
         """A request as RTSP 1.0 has it. Call this when its turn has come: a pipelined one needs the answers before.
@@ -82,8 +75,8 @@ class PlayerLeg:
         if asked.version == RTSP_VERSION:
             return response
         headers = response.headers.copy()
-        if response.status == StatusCode.OK and asked.method in self._complete:
-            self._complete[asked.method](asked, response, headers)
+        if response.status == StatusCode.OK:
+            self._complete(asked, response, headers)
         if response.status == StatusCode.HEADER_FIELD_NOT_VALID_FOR_RESOURCE:
             headers.set("Accept-Ranges", SERVED_RANGES)
         for name, value in (("Pipelined-Requests", asked.headers.get("Pipelined-Requests")), ("Supported", SUPPORTED)):
@@ -97,17 +90,29 @@ class PlayerLeg:
         usable = (to_ports(spec) for spec in specs)
         return encode_transports(tuple(spec for spec in usable if spec is not None))
 
-    def _complete_options(self, asked: Request, response: Response, headers: Headers) -> None:
+    def _complete(self, asked: Request, response: Response, headers: Headers) -> None:
+        """Add to the headers of an answer what RTSP 2.0 wants there, and learn from it."""
+        match asked.method:
+            case Method.OPTIONS:
+                self._complete_options(headers)
+            case Method.DESCRIBE:
+                self._learn_properties(asked, response)
+            case Method.SETUP:
+                self._complete_setup(asked, headers)
+            case Method.PLAY:
+                self._complete_play(asked, headers)
+
+    def _complete_options(self, headers: Headers) -> None:
         public = [method.strip() for method in (headers.get("Public") or "").split(",")]
         headers.set("Public", ", ".join(method for method in public if method and method not in _GONE))
 
-    def _complete_describe(self, asked: Request, response: Response, headers: Headers) -> None:
+    def _learn_properties(self, asked: Request, response: Response) -> None:
         try:
             _remember(self._properties, _key(asked.url), media_properties(SessionDescription.parse(response.body)))
         except SDPError:
             return
 
-    def _complete_setup(self, asked: Request, response: Response, headers: Headers) -> None:
+    def _complete_setup(self, asked: Request, headers: Headers) -> None:
         granted = next(iter(parse_transports(headers.get("Transport") or "")), None)
         if granted is not None:
             self._complete_transport(asked, granted, headers)
@@ -126,7 +131,7 @@ class PlayerLeg:
         if granted.lower is LowerTransport.UDP and wrote_addresses:
             headers.set("Transport", to_addresses(granted).encode())
 
-    def _complete_play(self, asked: Request, response: Response, headers: Headers) -> None:
+    def _complete_play(self, asked: Request, headers: Headers) -> None:
         headers.set("Range", headers.get("Range") or asked.headers.get("Range") or _NOW)
         if "Seek-Style" in asked.headers:
             headers.set("Seek-Style", headers.get("Seek-Style") or SEEK_STYLE)
