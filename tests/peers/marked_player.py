@@ -20,10 +20,11 @@ REPORTS_PER_SECOND = 5.0
 
 @dataclass(slots=True, kw_only=True)
 class PlayedTrack:
-    """What arrived of one track: numbers of media packets with the loop's time, and how many reports."""
+    """What arrived of one track: numbers of media packets with the loop's time, their sizes, and how many reports."""
 
     number: int
     arrivals: list[tuple[int, float]] = field(default_factory=list)
+    sizes: set[int] = field(default_factory=set)
     reports: int = 0
     reports_sent: int = 0
     ports: UDPPair | None = None
@@ -166,6 +167,7 @@ class MarkedPlayer:
             track.reports += 1
         else:
             track.arrivals.append((mark.number, asyncio.get_running_loop().time()))
+            track.sizes.add(len(data))
 
     async def _report(self) -> None:
         while True:
