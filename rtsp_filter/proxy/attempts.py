@@ -11,15 +11,17 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import structlog
 
+from rtsp_filter.proxy.endpoints import Endpoints
 from rtsp_filter.proxy.presentation import Presentation
 from rtsp_filter.proxy.redirects import Ask, followed
-from rtsp_filter.proxy.session import Described, Host
+from rtsp_filter.proxy.session import Described
 from rtsp_filter.proxy.upstream import Upstream, UpstreamError
 from rtsp_filter.route_patience import NoAnswer
-from rtsp_filter.routing import Decision, NoRoute, NoRouteKind, Redirection, RouteRequest, Tried
+from rtsp_filter.routing import Answer, Decision, NoRoute, NoRouteKind, Redirection, RouteRequest, Tried
 from rtsp_filter.rtsp import Request, Response, RTSPError, StatusCode, respond
 
 """Asks over the connection of what it is given. Raises UpstreamError where no answer comes."""
@@ -30,6 +32,15 @@ _NO_ROUTE_STATUS = {
 }
 
 log = structlog.get_logger()
+
+
+class Router(Protocol):
+    """Knows where requests lead, and hears how endpoints do."""
+
+    endpoints: Endpoints
+
+    def decide(self, request: RouteRequest) -> Answer:
+        """Where a request leads. Raises RTSPError where that is not known yet."""
 
 
 class RedirectedError(RTSPError):
@@ -45,31 +56,31 @@ class RedirectedError(RTSPError):
         return respond(request, self.redirection.status, headers)
 
 
-async def first_answer(host: Host, request: RouteRequest, client_url: str, ask: Ask) -> tuple[Described, Response]:
+async def first_answer(router: Router, request: RouteRequest, client_url: str, ask: Ask) -> tuple[Described, Response]:
     """The first answer to `request` that is not to be had better elsewhere, and the connection that it came by.
 
     Raises RTSPError: 404 or 503 for no route or no endpoint, 502 or 504 where none answers, RedirectedError.
     """
-    decision = _decided(host, request)
+    decision = _decided(router, request)
     patience = decision.patience
     now = asyncio.get_running_loop().time
     deadline = now() + (patience.timeout or math.inf)
     tried: frozenset[str] = frozenset()
     while True:
-        outcome = await _try(host, decision, client_url, ask, deadline - now())
+        outcome = await _try(router, decision, client_url, ask, deadline - now())
         tried |= {decision.upstream.name}
         another = None
         if now() < deadline and patience.tries_again(outcome.result, len(tried)):
-            another = host.decide(replace(request, tried=Tried(cluster=decision.cluster, endpoints=tried)))
+            another = router.decide(replace(request, tried=Tried(cluster=decision.cluster, endpoints=tried)))
         if not isinstance(another, Decision):
             return outcome.final()
         outcome.give_up(decision, client_url)
         decision = another
 
 
-async def connect(host: Host, decision: Decision, presentation: Presentation) -> Described:
+async def connect(router: Router, decision: Decision, presentation: Presentation) -> Described:
     """A connection to the endpoint of `decision`. Raises UpstreamError."""
-    with host.endpoints.attempt(decision):
+    with router.endpoints.attempt(decision):
         return await _connect(decision, presentation)
 
 
@@ -102,11 +113,11 @@ class _Outcome:
         )
 
 
-async def _try(host: Host, decision: Decision, client_url: str, ask: Ask, seconds: float) -> _Outcome:
+async def _try(router: Router, decision: Decision, client_url: str, ask: Ask, seconds: float) -> _Outcome:
     """Ask one endpoint, for so many seconds at most."""
     described: Described | None = None
     try:
-        with host.endpoints.attempt(decision) as attempt:
+        with router.endpoints.attempt(decision) as attempt:
             async with _within(min(seconds, decision.patience.try_timeout or math.inf)):
                 described = await _connect(decision, Presentation.undescribed(client_url, _url(decision)))
                 described, response = await followed(described, await ask(described), ask)
@@ -134,8 +145,8 @@ async def _within(seconds: float) -> AsyncIterator[None]:
         raise UpstreamError(message, status=StatusCode.GATEWAY_TIME_OUT) from None
 
 
-def _decided(host: Host, request: RouteRequest) -> Decision:
-    answer = host.decide(request)
+def _decided(router: Router, request: RouteRequest) -> Decision:
+    answer = router.decide(request)
     if isinstance(answer, NoRoute):
         raise RTSPError(answer.message, status=_NO_ROUTE_STATUS[answer.kind])
     if isinstance(answer, Redirection):

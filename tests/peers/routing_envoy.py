@@ -130,7 +130,7 @@ class RoutingEnvoy:
             connection.close()
         if answer.status == http.HTTPStatus.NOT_FOUND:
             return Routed()
-        asked = json.loads(body) if answer.status == http.HTTPStatus.OK else {"path": "", "headers": []}
+        asked: dict[str, Any] = json.loads(body) if answer.status == http.HTTPStatus.OK else {"path": "", "headers": []}
         return Routed(
             route=answer.headers["x-route"],
             cluster=answer.headers["x-cluster"] if asked["path"] else "",
