@@ -21,6 +21,8 @@ from tests.peers.tunnel_wire import Half, Place
 
 LOOPBACK = Listen(address="127.0.0.1", port=0)
 FEW = 6
+# Answers of 7 KB each: more than all buffers on the way take.
+MANY, LONG = 2000, b"x" * 7000
 
 
 def options(number: int) -> bytes:
@@ -132,6 +134,20 @@ async def test_a_tunnels_requests_may_come_in_any_pieces_with_line_ends_among_th
     await post.close()
 
 
+async def test_a_tunnel_whose_answers_are_not_read_is_not_read_until_they_are(place: Place, proxy: RTSPProxy) -> None:
+    get = await place.get("c1")
+    post = await place.post("c1")
+    for number in range(MANY):
+        post.encoded(b"OPTIONS * RTSP/1.0\r\nCSeq: %d\r\nProxy-Require: %s\r\n\r\n" % (number, LONG))
+    await eventually(lambda: any(not tunnel._reads for tunnel in proxy.tunnels._whole.values()), "the POST is held")
+    for number in range(MANY):
+        answer = await get.head()
+        assert answer.startswith(b"RTSP/1.0 551 ")
+        assert b"CSeq: %d\r\n" % number in answer
+    await get.close()
+    await post.close()
+
+
 async def test_a_post_that_comes_before_its_get_waits_for_it(place: Place) -> None:
     post = await place.post("c1")
     post.encoded(options(1))
@@ -151,8 +167,11 @@ async def test_another_post_follows_one_that_was_closed_or_forgotten(place: Plac
     last = await place.post("c1")
     await answered(get, last, 3, encoded=True)
     assert await forgotten.rest() == b""
-    for half in (get, last, forgotten):
-        await half.close()
+    await forgotten.close()
+    await answered(get, last, 4, encoded=True)
+    await get.close()
+    assert await last.rest() == b""
+    await last.close()
 
 
 async def test_tunnels_of_one_client_are_told_apart_by_their_cookies(place: Place) -> None:
