@@ -18,8 +18,6 @@ from rtsp_filter.balancing.turns import Turns
 Locality = tuple[str, str, str]
 Waited = Mapping[Hashable, float]
 
-_PERCENT_STEPS = 10_000
-
 
 class Pool:
     """Answers `pick`: O(log n) for turns and rings, O(1) for the others. Tables are made when they are first needed."""
@@ -68,7 +66,7 @@ class Pool:
             return self._shares[0]
         if not is_by_hash(self._policy):
             return self._turns.next()
-        point = chance() * 100 if key_hash is None else key_hash % _PERCENT_STEPS * 100 / _PERCENT_STEPS
+        point = chance() * 100 if key_hash is None else key_hash % 100
         for share in self._shares:
             point -= share.percent
             if point < 0:
