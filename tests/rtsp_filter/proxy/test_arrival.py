@@ -137,9 +137,11 @@ async def test_a_tunnels_requests_may_come_in_any_pieces_with_line_ends_among_th
 async def test_a_tunnel_whose_answers_are_not_read_is_not_read_until_they_are(place: Place, proxy: RTSPProxy) -> None:
     get = await place.get("c1")
     post = await place.post("c1")
+    await answered(get, post, 0, encoded=True)
     for number in range(MANY):
         post.encoded(b"OPTIONS * RTSP/1.0\r\nCSeq: %d\r\nProxy-Require: %s\r\n\r\n" % (number, LONG))
-    await eventually(lambda: any(not tunnel._reads for tunnel in proxy.tunnels._whole.values()), "the POST is held")
+    (tunnel,) = proxy.tunnels._whole.values()
+    await eventually(lambda: not tunnel._requests.is_reading(), "the POST is not read")
     for number in range(MANY):
         answer = await get.head()
         assert answer.startswith(b"RTSP/1.0 551 ")
