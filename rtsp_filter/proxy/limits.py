@@ -35,6 +35,8 @@ MAX_PIPELINED = 32
 MAX_PIPELINED_BYTES = 256 * 1024
 # Streams that one connection has described and not set up: each holds a connection to a camera.
 MAX_DESCRIBED = 4
+# Tracks of a stream: cameras have a handful. Every URL of a session description is compared with that of each.
+MAX_TRACKS = 32
 # Sessions of one connection: players have one, recorders that share a connection a few.
 MAX_SESSIONS_PER_CONNECTION = 16
 # Bytes that a peer has not taken yet: about a second of high-definition video. Beyond that a client's frames are

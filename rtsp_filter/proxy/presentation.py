@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from rtsp_filter.rtsp import RTSPURL, Headers, SessionDescription, URLError
+from rtsp_filter.proxy.limits import MAX_TRACKS
+from rtsp_filter.rtsp import RTSPURL, Headers, SDPError, SessionDescription, URLError
 from rtsp_filter.rtsp.control import aggregate_url, base_url, control_forms, is_absolute, resolve, track_url
 
 # Attributes that tell of the camera's addresses and mean nothing on this side of the mesh.
@@ -118,9 +119,12 @@ def describe(
 ) -> tuple[Presentation, bytes]:
     """The presentation that a camera's answer to DESCRIBE makes, and the session description for the client.
 
-    `local_address` is the proxy's, as the client reaches it. Raises SDPError when the body is no session description.
+    `local_address` is the proxy's, as the client reaches it. Raises SDPError for what is no session
+    description, or one of too many tracks.
     """
     description = SessionDescription.parse(body)
+    if len(description.media) > MAX_TRACKS:
+        raise SDPError(f"the camera describes {len(description.media)} tracks; {MAX_TRACKS} are taken")
     base = base_url(upstream_url, headers)
     tracks = []
     shown: dict[int | None, str] = {}
@@ -148,7 +152,8 @@ def describe(
 def announced(client_url: str, upstream_url: str, body: bytes) -> tuple[Presentation, bytes]:
     """The presentation that a client's ANNOUNCE makes, and the session description for the camera.
 
-    Control attributes that name this proxy are made relative. Raises SDPError when the body is no session description.
+    Control attributes that name this proxy are made relative. Raises SDPError for what is no session
+    description, or one of too many tracks.
     """
     description = SessionDescription.parse(body)
     shown: dict[int | None, str] = {}

@@ -1,4 +1,4 @@
-"""What a connection may carry, byte by byte: the parser, alone.
+"""What a connection may carry, byte by byte: the parser, and the outbox that passes on what the parser read.
 
 A target takes bytes and raises AssertionError for a broken promise; any other error is a broken promise too.
 """
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from zlib import crc32
 
+from rtsp_filter.proxy.outbox import Outbox
 from rtsp_filter.rtsp import (
     FrameAssembler,
     InterleavedChunk,
@@ -20,6 +21,7 @@ from rtsp_filter.rtsp import (
     Response,
     RTSPParseError,
     StatusCode,
+    encode_frame,
 )
 
 # So small that short inputs meet them.
@@ -36,6 +38,8 @@ REFUSALS = {
 }
 PIECES = 6
 REVERSED = bytes(reversed(range(256)))
+
+_MESSAGE = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n"
 
 Message = Request | Response
 
@@ -91,6 +95,30 @@ def parser(data: bytes) -> None:
     for event in whole.events:
         if not isinstance(event, tuple):
             assert_written_as_read(event)
+
+
+def outbox(data: bytes) -> None:
+    """Frames go on whole or not at all, in order; messages go between them, and all of them. The input's bytes are the
+    frames' lengths, and what happens with each piece of them: whether there is room, and whether a message comes."""
+    stream = b"".join(encode_frame(number % 256, bytes(3 * size)) for number, size in enumerate(data))
+    parser, box, written, messages = Parser(), Outbox(), bytearray(), 0
+    for piece in cut(stream):
+        fate = crc32(piece)
+        if fate & 1:
+            written += b"".join(box.message(_MESSAGE))
+            messages += 1
+        parser.receive_data(piece)
+        while (event := parser.next_event()) is not None:
+            assert isinstance(event, InterleavedChunk)
+            written += b"".join(box.media(event, room=bool(fate & 2)))
+    passed = read([bytes(written)], ROOMY)
+    frames = [event for event in passed.events if isinstance(event, tuple)]
+    assert not box.mid_frame
+    assert passed.refusal is None
+    assert len(passed.events) - len(frames) == messages
+    assert len(frames) + box.dropped == len(data)
+    sent = iter(read([stream], ROOMY).events)
+    assert all(frame in sent for frame in frames)
 
 
 def turned(event: Message | tuple[int, bytes]) -> Message | tuple[int, bytes]:

@@ -12,6 +12,7 @@ MODULES: Mapping[str, str] = {
     "challenge": "headers",
     "client": "cores",
     "description": "descriptions",
+    "outbox": "streams",
     "parser": "streams",
     "player": "cores",
     "presentation": "descriptions",

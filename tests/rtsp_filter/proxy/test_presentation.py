@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
+from rtsp_filter.proxy.limits import MAX_TRACKS
 from rtsp_filter.proxy.presentation import Presentation, announced, describe
 from rtsp_filter.rtsp import Headers, SDPError, SessionDescription, resolve
 
@@ -134,3 +137,10 @@ def test_announced_controls_that_name_the_mesh_become_relative_for_the_camera() 
     assert b"rtsp://" not in told
     assert track is not None
     assert track.upstream_url == "rtsp://192.0.2.10/live/msm-track=0"
+
+
+@pytest.mark.parametrize(("tracks", "taken"), [(MAX_TRACKS, True), (MAX_TRACKS + 1, False)])
+def test_a_stream_has_a_bounded_number_of_tracks(tracks: int, taken: bool) -> None:
+    body = sdp("v=0", *["m=video 0 RTP/AVP 96"] * tracks)
+    with nullcontext() if taken else pytest.raises(SDPError, match="tracks"):
+        describe(CLIENT, CAMERA, Headers(), body, "127.0.0.1")
