@@ -68,7 +68,9 @@ class Balancer:
     def update(self, views: Mapping[str, ClusterView], now: float) -> None:
         """All clusters as they are now. One whose policy and assignment are the very ones of before costs nothing."""
         for name, view in views.items():
-            cluster = self._clusters.setdefault(name, ClusterState(name, self._on_event))
+            cluster = self._clusters.get(name)
+            if cluster is None:
+                cluster = self._clusters[name] = ClusterState(name, self._on_event)
             if cluster.policy is not view.policy or cluster.assignment is not view.assignment:
                 cluster.replace(view.policy, view.assignment, now)
         for name in self._clusters.keys() - views.keys():

@@ -15,6 +15,7 @@ import structlog
 from mesh.model import Endpoint
 from rtsp_filter.balancing import (
     Balancer,
+    ClusterPolicy,
     ClusterView,
     HostEvent,
     HostKey,
@@ -56,6 +57,7 @@ class Endpoints:
         self._balancer = Balancer(_tell)
         self._checker = HealthChecker(self._checked)
         self._table = RouteTable()
+        self._views: dict[str, ClusterView] = {}
         self._sessions: dict[str, Use] = {}
 
     def update(self, table: RouteTable) -> None:
@@ -63,10 +65,7 @@ class Endpoints:
         if table.hosts is not self._table.hosts:
             self._balancer.routes_changed()
         self._table = table
-        views = {
-            name: ClusterView(policy=cluster.policy, assignment=table.assignment(name))
-            for name, cluster in table.clusters.items()
-        }
+        self._views = views = {name: self._view(name, cluster.policy) for name, cluster in table.clusters.items()}
         self._balancer.update(views, _now())
         self._checker.update(
             {
@@ -76,6 +75,14 @@ class Endpoints:
                 for host in view.assignment.hosts
             }
         )
+
+    def _view(self, name: str, policy: ClusterPolicy) -> ClusterView:
+        """The one of before, if nothing has changed: there may be ten thousand."""
+        assignment = self._table.assignment(name)
+        known = self._views.get(name)
+        if known is not None and known.policy is policy and known.assignment is assignment:
+            return known
+        return ClusterView(policy=policy, assignment=assignment)
 
     async def run(self) -> None:
         """Check endpoints until cancelled."""

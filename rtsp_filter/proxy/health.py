@@ -75,7 +75,7 @@ async def ask(host: Host, check: HealthCheck) -> str | None:
             return f"OPTIONS was answered {response.status}" if failed else None
     except TimeoutError:
         return f"no answer within {check.timeout:g} s"
-    except RTSPError as error:
+    except (RTSPError, UnicodeError) as error:  # UnicodeError: of a host name that can be none
         return str(error)
     finally:
         if upstream is not None:
