@@ -69,13 +69,53 @@ class BackendShare(ApiModel):
     share: float = Field(description="Its share of the sessions, from 0 to 1.", json_schema_extra={"unit": "1"})
 
 
+class Redirect(ApiModel):
+    """What is different in the URL that players are told to ask for."""
+
+    status: int = Field(description="301, 302 or 303.")
+    secure: bool = Field(description="Whether it is rtsps in any case.")
+    hostname: str = Field(description="The host; empty: the same.")
+    port: int | None = Field(description="The port; null: the same, or the scheme's own if scheme or host differ.")
+    path: PathRewrite | None = Field(description="The change of the path; null if it stays.")
+
+
+class HeaderValue(ApiModel):
+    """A header and its value."""
+
+    name: str = Field(description="Name of the header.")
+    value: str = Field(description="Its value.")
+
+
+class HeaderChanges(ApiModel):
+    """Changes to the headers of a message."""
+
+    remove: tuple[str, ...] = Field(description="Names of headers that are taken away.")
+    set: tuple[HeaderValue, ...] = Field(description="Headers that replace those of their name.")
+    add: tuple[HeaderValue, ...] = Field(description="Headers that come after those of their name.")
+
+
+class Retry(ApiModel):
+    """When a session's first request is tried at another endpoint: always where no answer comes."""
+
+    attempts: int = Field(description="How often, after the first time.")
+    codes: tuple[int, ...] = Field(description="Statuses that make an answer a failure.")
+
+
 class Rule(ApiModel):
-    """Requests that match any of the conditions go to one of the backends."""
+    """Requests that match any of the conditions go to one of the backends, or are redirected."""
 
     name: str = Field(description="Name of the rule, unique in its route.")
     matches: tuple[Match, ...] = Field(description="Conditions; one is enough.")
     rewrite: PathRewrite | None = Field(description="Change of the path; null if it stays.")
-    backends: tuple[BackendShare, ...] = Field(description="Where sessions go.")
+    redirect: Redirect | None = Field(description="Where players are sent instead; null: nowhere.")
+    request_headers: HeaderChanges = Field(description="Changes to requests on their way to the server.")
+    response_headers: HeaderChanges = Field(description="Changes to answers on their way to the player.")
+    timeout: float | None = Field(
+        description="For a session's first request, all tries; null: none.", json_schema_extra={"unit": "s"}
+    )
+    try_timeout: float | None = Field(description="For each try; null: none.", json_schema_extra={"unit": "s"})
+    retry: Retry | None = Field(description="Null: one more endpoint, if the first cannot be reached.")
+    backends: tuple[BackendShare, ...] = Field(description="Where sessions go; empty if the rule redirects.")
 
 
 class Route(ApiModel):

@@ -87,15 +87,45 @@ def _route(route: mesh_model.Route) -> models.Route:
 
 def _rule(rule: mesh_model.Rule) -> models.Rule:
     weighted = zip(rule.backends, shares([item.weight for item in rule.backends]), strict=True)
-    rewrite = rule.rewrite
+    retry = rule.retry
     return models.Rule(
         name=rule.name,
         matches=tuple(map(_match, rule.matches)),
-        rewrite=None if rewrite is None else models.PathRewrite(type=rewrite.type, value=rewrite.value),
+        rewrite=_rewrite(rule.rewrite),
+        redirect=_redirect(rule.redirect),
+        request_headers=_headers(rule.request_headers),
+        response_headers=_headers(rule.response_headers),
+        timeout=rule.timeout,
+        try_timeout=rule.try_timeout,
+        retry=None if retry is None else models.Retry(attempts=retry.attempts, codes=retry.codes),
         backends=tuple(
             models.BackendShare(backend=str(item.backend), weight=item.weight, share=share) for item, share in weighted
         ),
     )
+
+
+def _rewrite(rewrite: mesh_model.PathRewrite | None) -> models.PathRewrite | None:
+    return None if rewrite is None else models.PathRewrite(type=rewrite.type, value=rewrite.value)
+
+
+def _redirect(redirect: mesh_model.Redirect | None) -> models.Redirect | None:
+    if redirect is None:
+        return None
+    return models.Redirect(
+        status=redirect.status,
+        secure=redirect.secure,
+        hostname=redirect.hostname,
+        port=redirect.port,
+        path=_rewrite(redirect.path),
+    )
+
+
+def _headers(modifier: mesh_model.HeaderModifier) -> models.HeaderChanges:
+    return models.HeaderChanges(remove=modifier.remove, set=_values(modifier.set), add=_values(modifier.add))
+
+
+def _values(headers: Sequence[tuple[str, str]]) -> tuple[models.HeaderValue, ...]:
+    return tuple(models.HeaderValue(name=name, value=value) for name, value in headers)
 
 
 def _match(match: mesh_model.Match) -> models.Match:

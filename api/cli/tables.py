@@ -44,6 +44,21 @@ def _rewrite(row: RuleOfRoute) -> str:
     return "" if rewrite is None else f"{rewrite.type.value} {rewrite.value}"
 
 
+def _destination(row: RuleOfRoute) -> str:
+    """Where sessions go, or where players are sent."""
+    redirect = row[1].redirect
+    if redirect is None:
+        return ", ".join(f"{item.backend} {percent(item.share)}" for item in row[1].backends)
+    said = {
+        "scheme": "rtsps" if redirect.secure else "",
+        "host": redirect.hostname,
+        "port": redirect.port,
+        "path": redirect.path and redirect.path.value,
+    }
+    changes = ", ".join(f"{name} {value}" for name, value in said.items() if value)
+    return f"redirect ({redirect.status}): {changes}"
+
+
 def _wanted(match: Match) -> str:
     """What a rule wants: the path, then what else."""
     more = [f"header {each.name}={each.value}" for each in match.headers]
@@ -59,7 +74,7 @@ ROUTES: View[RuleOfRoute] = View(
         "rule": lambda row: row[1].name,
         "paths": lambda row: ", ".join(map(_wanted, row[1].matches)),
         "rewrite": _rewrite,
-        "backends": lambda row: ", ".join(f"{item.backend} {percent(item.share)}" for item in row[1].backends),
+        "backends": _destination,
     },
     brief=("route", "hosts", "paths", "backends"),
     whole=frozenset(),

@@ -30,6 +30,12 @@ ROUTE = {
                 {"type": "PathPrefix", "value": "/lobby", "method": None, "headers": [], "query_params": []},
             ],
             "rewrite": {"type": "ReplacePrefixMatch", "value": "/live"},
+            "redirect": None,
+            "request_headers": {"remove": [], "set": [], "add": []},
+            "response_headers": {"remove": [], "set": [], "add": []},
+            "timeout": None,
+            "try_timeout": None,
+            "retry": None,
             "backends": [
                 {"backend": "site/pair", "weight": 3, "share": 0.75},
                 {"backend": "site/far", "weight": 1, "share": 0.25},

@@ -143,6 +143,32 @@ spec: {endpoints: [{name: only, address: 192.0.2.5}]}
 """
 
 
+MOVED = """
+apiVersion: mediastreamingmesh.io/v1alpha1
+kind: RTSPRoute
+metadata: {name: moved, namespace: site}
+spec:
+  rules:
+    - name: all
+      filters:
+        - {type: RequestRedirect, requestRedirect: {hostname: b.example, port: 8554, statusCode: 301}}
+        - {type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: X-Why, value: moved}], remove: [Server]}}
+"""
+
+
+async def test_a_redirect_is_explained_and_listed(connect):
+    plane = empty_plane()
+    plane.set_slice(compile_documents(load_documents([("m.yaml", MOVED)]), source="files"))
+    found = explain(plane, "rtsp://h/x?q=1")
+    assert (found.outcome, found.status, found.location) == ("redirected", 301, "rtsp://b.example:8554/x?q=1")
+    assert found.message == "route site/moved/all redirects to rtsp://b.example:8554/x?q=1"
+    assert found.candidates == ()
+    (rule,) = (await connect(plane).get("/v1/routes/site/moved")).json()["rules"]
+    assert rule["redirect"] == {"status": 301, "secure": False, "hostname": "b.example", "port": 8554, "path": None}
+    assert rule["response_headers"] == {"remove": ["Server"], "set": [{"name": "X-Why", "value": "moved"}], "add": []}
+    assert rule["backends"] == []
+
+
 async def test_method_and_headers_of_the_request_count(connect):
     plane = empty_plane()
     plane.set_slice(compile_documents(load_documents([("m.yaml", CHOSEN)]), source="files"))
