@@ -10,7 +10,7 @@ from mesh.documents import compile_documents, load_documents
 from mesh.documents.base import DocumentModel
 from mesh.documents.loaded import KINDS
 from mesh.gateways import Algorithm
-from mesh.model import Mesh, ObjectName, merge
+from mesh.model import HeaderModifier, Mesh, ObjectName, Retry, RoutedMethod, merge
 from mesh.session_policy import MAX_SESSIONS, TCP_IDLE_SECONDS, UDP_IDLE_SECONDS
 
 DOCUMENTATION = Path(__file__).parents[3] / "docs" / "documents.md"
@@ -26,7 +26,7 @@ def _examples() -> list[Mesh]:
 
 
 def test_the_example_of_gateways_is_a_mesh() -> None:
-    _, _, mesh = _examples()
+    _, _, _, mesh = _examples()
     assert {(each.listener.name, each.route.kind) for each in mesh.attachments} == {
         ("game", "UDPRoute"),
         ("lobby", "TCPRoute"),
@@ -41,13 +41,26 @@ def test_the_defaults_of_policies_are_those_that_are_documented() -> None:
 
 
 def test_the_example_of_policies_for_rtsp_is_a_mesh() -> None:
-    _, mesh, _ = _examples()
+    _, _, mesh, _ = _examples()
     (policy,) = mesh.backend_policies.values()
     assert policy.algorithm is Algorithm.MAGLEV
 
 
+def test_the_example_of_conditions_and_actions_is_a_mesh() -> None:
+    _, mesh, _, _ = _examples()
+    recorders, moved = mesh.routes[ObjectName("default", "site")].rules
+    (match,) = recorders.matches
+    assert match.method is RoutedMethod.DESCRIBE
+    assert [condition.name for condition in (*match.headers, *match.query_params)] == ["User-Agent", "quality"]
+    assert (recorders.timeout, recorders.try_timeout, recorders.retry) == (8.0, 3.0, Retry(attempts=2, codes=(503,)))
+    assert recorders.request_headers == HeaderModifier(set=(("X-Site", "north"),), remove=("X-Debug",))
+    assert recorders.response_headers == HeaderModifier(add=(("X-Via", "mesh"),), remove=("Server",))
+    assert moved.redirect is not None
+    assert (moved.redirect.hostname, moved.redirect.status, moved.backends) == ("cameras.example.com", 301, ())
+
+
 def test_the_example_is_a_mesh() -> None:
-    mesh, _, _ = _examples()
+    mesh, _, _, _ = _examples()
     assert set(mesh.routes) == {ObjectName("default", "building")}
     assert set(mesh.backends) == {ObjectName("default", "lobby"), ObjectName("default", "doors:554")}
     assert all(backend.endpoints for backend in mesh.backends.values())
