@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rtsp_filter.balancing import ClusterPolicy
 from rtsp_filter.route_matching import RouteEntry, VirtualHost, has_dot_segments
 from rtsp_filter.route_patience import PATIENCE
 from rtsp_filter.route_request import RouteRequest, bare_host
@@ -12,6 +13,7 @@ from rtsp_filter.route_request import RouteRequest, bare_host
 if TYPE_CHECKING:
     from rtsp_filter.routing import Answer, RouteTable
 
+_NO_POLICY = ClusterPolicy()
 # Sentences about routes that did not match; a reader who needs more has the list of routes.
 MAX_MISSES = 50
 
@@ -74,6 +76,9 @@ def _about_clusters(table: RouteTable, route: RouteEntry) -> Iterator[str]:
             f"Backend {share.name} has weight {share.weight} of {total} ({100 * share.weight / total:.3g} %) "
             f"and {endpoints} endpoint(s){known}."
         )
+        cluster = table.clusters.get(share.name)
+        if cluster is not None and cluster.policy != _NO_POLICY:
+            yield f"Each proxy has backend {share.name} {cluster.policy}."
 
 
 def _about_answer(table: RouteTable, route: RouteEntry, path: str, answer: Answer) -> Iterator[str]:

@@ -126,3 +126,13 @@ class ClusterPolicy:
     slow_start: SlowStart | None = None
     outliers: OutlierDetection | None = None
     health_check: HealthCheck | None = None
+
+    def __str__(self) -> str:
+        facts = [f"balanced by {self.algorithm.value}"]
+        if self.breaker.max_sessions is not None:
+            facts.append(f"limited to {self.breaker.max_sessions} sessions")
+        if self.health_check is not None:
+            facts.append(f"checked by {self.health_check.probe.value} every {self.health_check.interval:g} s")
+        if self.outliers is not None:
+            facts.append(f"without endpoints that fail {self.outliers.consecutive_failures} times in a row")
+        return ", ".join(facts)
