@@ -30,10 +30,12 @@ from rtsp_filter.proxy.session import Host, Session
 from rtsp_filter.proxy.sockets import plain_address
 from rtsp_filter.proxy.upstream import UpstreamError
 from rtsp_filter.rtsp import (
+    BOTH_VERSIONS,
     RTSPURL,
     InterleavedChunk,
     LowerTransport,
     Parser,
+    PlayerLeg,
     Request,
     Response,
     RTSPError,
@@ -80,7 +82,8 @@ class ClientConnection(asyncio.Protocol):
         self.sessions: set[Session] = set()
         self._proxy = proxy
         self._loop = asyncio.get_running_loop()
-        self._parser = Parser()
+        self._parser = Parser(versions=BOTH_VERSIONS)
+        self._leg = PlayerLeg()
         self._outbox = Outbox()
         self._handler = RequestHandler(proxy, self)
         self._transport: asyncio.Transport | None = None
@@ -212,7 +215,7 @@ class ClientConnection(asyncio.Protocol):
                     self._finish()
                     return
                 self._body_bytes -= len(request.body)
-                response = await self._answer(request)
+                response = self._leg.answer(request, await self._answer(request))
                 self._send(response.encode())
                 self._expect_request()
                 if len(self._requests) < MAX_PIPELINED and self._body_bytes < MAX_PIPELINED_BYTES:
@@ -226,7 +229,7 @@ class ClientConnection(asyncio.Protocol):
 
     async def _answer(self, request: Request) -> Response:
         try:
-            return await self._handler.handle(request)
+            return await self._handler.handle(self._leg.receive(request))
         except RTSPError as error:
             self._log_refusal(request, error)
             return _refusal(respond(request, error.status), error)

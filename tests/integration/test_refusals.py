@@ -141,7 +141,7 @@ async def test_session_without_a_free_slot_is_refused_and_one_over_tcp_is_not(
 
 
 GARBAGE = (
-    (505, b"OPTIONS * RTSP/2.0\r\nCSeq: 1\r\n\r\n"),
+    (505, b"OPTIONS * RTSP/3.0\r\nCSeq: 1\r\n\r\n"),
     (400, b"OPTIONS * RTSP/1.0\r\n\r\n"),
     (400, b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nContent-Length: -1\r\n\r\n"),
     (413, b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nContent-Length: 99999999\r\n\r\n"),

@@ -14,6 +14,7 @@ from rtsp_filter.rtsp import BOTH_VERSIONS, ClientCore, Parser, Request, Respons
 from tests.peers.cameras import GstCamera
 from tests.peers.clip import AudioCodec, Clip, bundled_clip
 from tests.peers.frames import MD5Lines, assert_contiguous
+from tests.peers.mesh import Mesh
 from tests.peers.players import Transport
 from tests.peers.process import START_SECONDS, Process
 from tests.peers.rtsp_wire import ANSWER_SECONDS
@@ -56,28 +57,37 @@ async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, re
         writer.transport.abort()
 
 
+def pictures(url: str, transport: Transport) -> list[str]:
+    """The first pictures that GStreamer decodes, asking in RTSP 2.0."""
+    reader = MD5Lines()
+    pipeline = (
+        f"rtspsrc location={url} protocols={transport} default-rtsp-version=2-0 name=s "
+        "s. ! application/x-rtp,media=video ! rtph264depay ! h264parse ! avdec_h264 "
+        "! videoconvert ! video/x-raw,format=I420 ! checksumsink hash=md5 sync=false"
+    )
+    with Process(["gst-launch-1.0", "--quiet", *pipeline.split()], stdout=reader.feed) as process:
+        process.wait_until(lambda: len(reader.frames) >= FRAMES, START_SECONDS, f"{FRAMES} frames")
+    return reader.frames
+
+
 @pytest.mark.parametrize("transport", list(Transport))
 async def test_gstreamer_plays_in_version_2(transport: Transport) -> None:
     requests: list[Request] = []
-    reader = MD5Lines()
     async with Camera(CameraSettings(port=0)) as camera, overheard(camera.port, requests) as port:
-        video = "application/x-rtp,media=video ! rtph264depay ! h264parse ! avdec_h264"
-        pipeline = (
-            f"rtspsrc location=rtsp://127.0.0.1:{port}/camera protocols={transport} default-rtsp-version=2-0 name=s "
-            f"s. ! {video} ! videoconvert ! video/x-raw,format=I420 ! checksumsink hash=md5 sync=false"
-        )
-        command = ["gst-launch-1.0", "--quiet", *pipeline.split()]
-
-        def play() -> None:
-            with Process(command, stdout=reader.feed) as process:
-                process.wait_until(lambda: len(reader.frames) >= FRAMES, START_SECONDS, f"{FRAMES} frames")
-
-        await asyncio.to_thread(play)
-    assert_contiguous(reader.frames, bundled_clip().frames, minimum=FRAMES)
+        frames = await asyncio.to_thread(pictures, f"rtsp://127.0.0.1:{port}/camera", transport)
+    assert_contiguous(frames, bundled_clip().frames, minimum=FRAMES)
     assert {request.version for request in requests} == {"RTSP/2.0"}
     pipelines = {request.headers.get("Pipelined-Requests") for request in requests if request.method == "SETUP"}
     assert len(pipelines) == 1
     assert None not in pipelines
+
+
+@pytest.mark.parametrize("transport", list(Transport))
+def test_gstreamer_plays_in_version_2_through_the_mesh(transport: Transport, clips: dict[AudioCodec, Clip]) -> None:
+    clip = clips[AudioCodec.PCMU]
+    with GstCamera(clip) as camera, Mesh() as mesh:
+        mesh.up("--route", f"/lobby={camera.url}")
+        assert_contiguous(pictures(mesh.url("/lobby"), transport), clip.frames, minimum=FRAMES)
 
 
 class Caller:
