@@ -1,4 +1,4 @@
-"""Ten thousand idle connections, hundreds that trickle, floods, and a player that never reads, all at once: sessions
+"""Ten thousand idle connections, hundreds that trickle, floods, and a player that does not read, all at once: sessions
 that behave lose nothing."""
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ GATHERING_SECONDS = 30.0
 # Of play with everything at once.
 STORM_SECONDS = 8.0
 RATE = 50
+# Of a camera whose player does not read: 3 MB/s, more than every buffer on the way holds.
+FAT_RATE, FAT_SIZE = 100, 16_000
 # What a good request may take meanwhile, at the 90th percentile. This machine's two processors also run the storm.
 SLOWEST_ANSWER = 1.0
 # Of the proxy, for a connection that is idle after a request.
@@ -85,17 +87,6 @@ async def storm(mesh: Mesh) -> AsyncIterator[Process]:
         await asyncio.to_thread(process.stop)
 
 
-class UnreadPlayer(MarkedPlayer):
-    """Plays over TCP, and never reads what comes."""
-
-    async def play(self) -> None:
-        await super().play()
-        self.wire.stop_reading()
-
-    async def stop(self) -> None:
-        await self.vanish()
-
-
 async def answer_times(mesh: Mesh, until: float) -> list[float]:
     """Seconds that a new connection and a request on it took, again and again."""
     loop = asyncio.get_running_loop()
@@ -120,19 +111,30 @@ def assert_lost_nothing(player: MarkedPlayer, seconds: float) -> None:
         assert len(track.numbers) > seconds * RATE / 2
 
 
+def assert_whole_frames_with_a_gap(player: MarkedPlayer) -> None:
+    """What waited too long was dropped, but no frame was torn."""
+    assert player.foreign == []
+    for track in player.tracks.values():
+        assert track.numbers == sorted(set(track.numbers))
+        assert len(track.numbers) < track.numbers[-1] + 1
+
+
 @pytest.mark.timeout(120)
 async def test_sessions_that_behave_lose_nothing_in_a_storm() -> None:
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         camera = await stack.enter_async_context(MarkedCamera(rate=RATE))
+        fat = await stack.enter_async_context(MarkedCamera(rate=FAT_RATE, size=FAT_SIZE))
         film = stack.enter_context(MsmCamera())
-        scene = await stack.enter_async_context(three_processes(f"/live={camera.url}/", f"/film={film.url}"))
+        routes = (f"/live={camera.url}/", f"/fat={fat.url}/", f"/film={film.url}")
+        scene = await stack.enter_async_context(three_processes(*routes))
         mesh = scene.mesh
         good = [
             await stack.enter_async_context(MarkedPlayer(mesh.url(f"/live/good-{lower.value}"), lower))
             for lower in LowerTransport
         ]
-        await stack.enter_async_context(UnreadPlayer(mesh.url("/live/unread"), LowerTransport.TCP))
+        unread = await stack.enter_async_context(MarkedPlayer(mesh.url("/fat/unread"), LowerTransport.TCP))
+        unread.wire.stop_reading()
         quiet = await answer_times(mesh, loop.time() + 1)
         before = scene.proxy_memory
         raging = await stack.enter_async_context(storm(mesh))
@@ -148,11 +150,15 @@ async def test_sessions_that_behave_lose_nothing_in_a_storm() -> None:
         for what, measured in (("quiet", quiet), ("storm", times)):
             cuts = [1000 * cut for cut in quantiles(measured, n=10)]
             print(f"DESCRIBE on a new connection, {what}: p50 {cuts[4]:.1f} ms, p90 {cuts[8]:.1f} ms")
+        unread.wire.read_again()
+        sent = fat.session("unread").tracks[0].sent
+        await eventually(lambda: any(number > sent for number in unread.tracks[0].numbers), "newer media")
         for player in good:
             gap = max(track.longest_gap for track in player.tracks.values())
             print(f"{player.name}: {player.received} packets, longest gap {1000 * gap:.0f} ms")
 
     assert int(held.split()[0]) == IDLE
+    assert_whole_frames_with_a_gap(unread)
     for player in good:
         assert_lost_nothing(player, STORM_SECONDS)
     assert_contiguous(watched.frames, bundled_clip().frames, minimum=FRAMES)
