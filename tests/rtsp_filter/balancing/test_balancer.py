@@ -263,6 +263,7 @@ def test_a_route_gets_endpoints_with_its_labels_or_the_fallback(fallback: Fallba
     assert {cluster.pick(_HD) for _ in range(10)} == {"cam1"}
     assert {cluster.pick(_SD) for _ in range(10)} == expected
     assert {cluster.pick(frozenset({("unknown", "x")})) for _ in range(10)} == expected
+    assert {cluster.pick(_HD | {("at", "x")}) for _ in range(10)} == expected  # no selector has both keys
     assert {cluster.pick() for _ in range(10)} == expected
 
 
