@@ -52,7 +52,7 @@ def _rewritten(entry: RTPInfo, rewrite: Callable[[str], str]) -> RTPInfo:
 
 
 def _parse_entry(entry: str) -> RTPInfo | None:
-    first, *parameters = _NEXT_PARAMETER.split(entry.strip().rstrip(",;"))
+    first, *parameters = (part.strip().rstrip(",; ") for part in _NEXT_PARAMETER.split(entry))
     name, _, url = first.partition("=")
     if name.strip().lower() != "url":
         return None
