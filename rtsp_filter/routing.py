@@ -8,7 +8,7 @@ written only when somebody reads it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
@@ -42,7 +42,6 @@ __all__ = [
     "NoRoute",
     "NoRouteKind",
     "Redirection",
-    "RouteInfo",
     "RouteRequest",
     "RouteTable",
     "RouteTableError",
@@ -133,18 +132,6 @@ class NoRoute:
 Answer = Decision | Redirection | NoRoute
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteInfo:
-    """One route, for lists."""
-
-    virtual_host: str
-    domains: tuple[str, ...]
-    name: str
-    match: str
-    rewrite: str
-    clusters: tuple[WeightedCluster, ...]
-
-
 class Chooser(Protocol):
     """Picks one of several that a route allows."""
 
@@ -202,19 +189,6 @@ class RouteTable:
 
         answer = self._answer(request, virtual_host, choose, why)
         return answer
-
-    def routes(self) -> Iterator[RouteInfo]:
-        """All routes of all virtual hosts, in the order in which they are tried."""
-        for host in self.hosts.virtual_hosts:
-            for route in host.routes:
-                yield RouteInfo(
-                    virtual_host=host.name,
-                    domains=host.domains,
-                    name=route.name,
-                    match=route.wanted,
-                    rewrite="" if route.rewrite is None else str(route.rewrite),
-                    clusters=route.clusters,
-                )
 
     def endpoints(self, cluster: str) -> tuple[Endpoint, ...]:
         """The usable endpoints of a cluster, as far as they are known."""

@@ -105,7 +105,7 @@ class RouteTimeouts(DocumentModel):
 
     request: Duration | None = Field(default=None, description="All tries together. Default: no limit of its own.")
     backend_request: Duration | None = Field(
-        default=None, description="Each try. Default: 5 s for a connection, 8 s of silence after it."
+        default=None, description="Each try. Default: 5 s for a connection, then 10 s for the answer."
     )
 
 

@@ -115,6 +115,8 @@ class Upstream(asyncio.Protocol):
             response = await future
         finally:
             self._waiting.pop(handle, None)
+        if not self._changes.responses:
+            return response
         return replace(response, headers=Headers(self._changes.response(response.headers.items())))
 
     def send_media(self, chunk: InterleavedChunk) -> None:

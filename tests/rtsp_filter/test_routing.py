@@ -375,12 +375,3 @@ def test_reasons_of_a_miss_name_the_hosts_and_do_not_flood() -> None:
     reasons = _miss(table, "/", "cams").reasons
     assert len(reasons) == 53
     assert reasons[-2:] == ("10 more routes do not match.", 'No route of virtual host cams matches the path "/".')
-
-
-def test_all_routes_are_listed_flat() -> None:
-    action = {"weighted_clusters": {"clusters": [{"name": "a", "weight": 1}]}, "prefix_rewrite": "/x"}
-    table = _table(_host(_route("one", {"path": "/1"}), _route("two", {"prefix": "/"}, action), domains=("b", "c")))
-    one, two = table.routes()
-    assert (one.name, one.match, one.rewrite, one.domains) == ("one", 'is "/1"', "", ("b", "c"))
-    assert two.rewrite == 'what matched is replaced by "/x"'
-    assert [(share.name, share.weight) for share in two.clusters] == [("a", 1)]

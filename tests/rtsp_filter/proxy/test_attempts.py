@@ -31,7 +31,9 @@ TO_CAMS = {"cluster": "cams"}
 class Router:
     """Routes to endpoints at these ports of the loopback."""
 
-    def __init__(self, *ports: int, route: dict[str, Any] | None = None, **action: Any) -> None:
+    def __init__(
+        self, *ports: int, route: dict[str, Any] | None = None, lb_policy: str = "ROUND_ROBIN", **action: Any
+    ) -> None:
         entry = {"name": "r", "match": {"prefix": "/"}, **(route or {"route": TO_CAMS | action})}
         hosts = [{"name": "any", "domains": ["*"], "routes": [entry]}]
         addresses = [{"socket_address": {"address": "127.0.0.1", "port_value": port}} for port in ports]
@@ -41,7 +43,7 @@ class Router:
         self.endpoints.update(
             RouteTable.from_xds(
                 json_format.ParseDict({"name": "rtsp", "virtual_hosts": hosts}, route_pb2.RouteConfiguration()),
-                [json_format.ParseDict({"name": "cams", "type": "EDS"}, cluster_pb2.Cluster())],
+                [json_format.ParseDict({"name": "cams", "type": "EDS", "lb_policy": lb_policy}, cluster_pb2.Cluster())],
                 [json_format.ParseDict(assignment, endpoint_pb2.ClusterLoadAssignment())],
             )
         )
@@ -78,6 +80,19 @@ async def test_an_endpoint_that_cannot_be_reached_is_passed_over_whichever_comes
                 described, response = await router.ask()
                 assert (response.status, described.decision.upstream.port) == (200, camera.port)
     assert len(camera.requests) == 4
+
+
+@pytest.mark.parametrize("lb_policy", ["RING_HASH", "MAGLEV", "RANDOM", "LEAST_REQUEST"])
+async def test_however_it_is_balanced_another_endpoint_is_found(lb_policy: str) -> None:
+    policy = [{"header": {"header_name": ":path"}}]
+    with reserve_ports(1) as ports:
+        async with ScriptedCamera(GOOD) as camera:
+            router = Router(ports.take(), camera.port, lb_policy=lb_policy, hash_policy=policy)
+            for number in range(8):
+                request = RouteRequest(host="h", path=f"/{number}")
+                described, response = await first_answer(router, request, f"rtsp://h/{number}", describe)
+                described.upstream.close()
+                assert response.status == 200
 
 
 async def test_without_another_endpoint_the_failure_is_the_players() -> None:
