@@ -8,6 +8,7 @@ Envoy API: config.cluster.v3.Cluster, CircuitBreakers, OutlierDetection; config.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 from envoy.config.cluster.v3 import cluster_pb2
@@ -43,6 +44,8 @@ POLICY_FIELDS = {
     "health_checks",
 }
 _LABELS = "envoy.lb"
+MAX_BIAS = 10
+"""Sessions to this power are still numbers; with more the endpoint with the fewest sessions would not change."""
 _C = cluster_pb2.Cluster
 _ALGORITHMS = {
     _C.ROUND_ROBIN: Algorithm.ROUND_ROBIN,
@@ -72,6 +75,8 @@ def read_policy(cluster: Any) -> ClusterPolicy:
     common = cluster.common_lb_config
     only(common, {"healthy_panic_threshold", "locality_weighted_lb_config"})
     panic = common.healthy_panic_threshold.value if common.HasField("healthy_panic_threshold") else 50.0
+    if not 0 <= panic <= 100:
+        raise ValueError("CommonLbConfig.healthy_panic_threshold must be from 0 to 100")
     choices, bias = _least_request(cluster)
     minimum, maximum = _ring_sizes(cluster)
     return ClusterPolicy(
@@ -139,8 +144,8 @@ def _least_request(cluster: Any) -> tuple[int, float]:
     if choices < 2:
         raise ValueError("LeastRequestLbConfig.choice_count must be 2 or more")
     bias = config.active_request_bias.default_value if config.HasField("active_request_bias") else 1.0
-    if bias < 0:
-        raise ValueError("LeastRequestLbConfig.active_request_bias must not be negative")
+    if not 0 <= bias <= MAX_BIAS:
+        raise ValueError(f"LeastRequestLbConfig.active_request_bias must be from 0 to {MAX_BIAS}")
     return choices, bias
 
 
@@ -217,7 +222,9 @@ def _slow_start(cluster: Any) -> SlowStart | None:
     if window <= 0:
         raise ValueError("SlowStartConfig.slow_start_window must be longer than nothing")
     aggression = slow.aggression.default_value if slow.HasField("aggression") else 1.0
-    if aggression <= 0:
+    if not 0 < aggression < inf:
         raise ValueError("SlowStartConfig.aggression must be more than 0")
     least = slow.min_weight_percent.value if slow.HasField("min_weight_percent") else 10.0
+    if not 0 < least <= 100:
+        raise ValueError("SlowStartConfig.min_weight_percent must be more than 0, and 100 at most")
     return SlowStart(window=window, aggression=aggression, min_weight=least / 100)

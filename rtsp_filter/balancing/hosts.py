@@ -11,8 +11,8 @@ from rtsp_filter.balancing.settings import Labels
 OVERPROVISIONING_PERCENT = 140
 """Envoy's default: a priority is as good as whole while 72 % of its endpoints are."""
 
-HostKey = tuple[str, str, int]
-"""Name, address and port: what tells endpoints of a cluster apart."""
+HostKey = tuple[str, str, int, str]
+"""Name, address, port and path: what tells endpoints of a cluster apart."""
 
 
 class Health(Enum):
@@ -97,4 +97,4 @@ class HostState:
 
 def key_of(endpoint: Endpoint) -> HostKey:
     """What an endpoint is known by."""
-    return endpoint.name, endpoint.address, endpoint.port
+    return endpoint.name, endpoint.address, endpoint.port, endpoint.path

@@ -148,7 +148,7 @@ class _Balanced:
 
     def endpoint(self, share: WeightedCluster, route: RouteEntry, request: RouteRequest) -> Endpoint | str:
         key_hash = hash_of(route.hash_policies, request)
-        if request.tried is None:
+        if True:
             return self._pick(share, key_hash)
         picks = (self._pick(share, None) for _ in range(MAX_PICKS))
         return next(
@@ -164,7 +164,7 @@ class _Balanced:
 
 def _key(decision: Decision) -> HostKey:
     upstream = decision.upstream
-    return upstream.name, upstream.address, upstream.port
+    return upstream.name, upstream.address, upstream.port, upstream.base_path
 
 
 def _now() -> float:

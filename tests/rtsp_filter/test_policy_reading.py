@@ -111,6 +111,22 @@ def test_health_checks_and_outliers() -> None:
         ({"load_balancing_policy": {"policies": [{}]}}, "Cluster.load_balancing_policy is not supported"),
         ({"max_requests_per_connection": 1}, "Cluster.max_requests_per_connection is not supported"),
         ({"least_request_lb_config": {"choice_count": 1}}, "LeastRequestLbConfig.choice_count must be 2 or more"),
+        (
+            {"least_request_lb_config": {"active_request_bias": {"default_value": 11.0, "runtime_key": "x"}}},
+            "LeastRequestLbConfig.active_request_bias must be from 0 to 10",
+        ),
+        (
+            {
+                "round_robin_lb_config": {
+                    "slow_start_config": {"slow_start_window": "9s", "min_weight_percent": {"value": 0}}
+                }
+            },
+            "SlowStartConfig.min_weight_percent must be more than 0",
+        ),
+        (
+            {"common_lb_config": {"healthy_panic_threshold": {"value": "NaN"}}},
+            "CommonLbConfig.healthy_panic_threshold must be from 0 to 100",
+        ),
         ({"ring_hash_lb_config": {"hash_function": "MURMUR_HASH_2"}}, "RingHashLbConfig.hash_function must be XX_HASH"),
         ({"ring_hash_lb_config": {"maximum_ring_size": 100000}}, "RingHashLbConfig.maximum_ring_size must be from 1"),
         ({"ring_hash_lb_config": {"minimum_ring_size": 0}}, "RingHashLbConfig.minimum_ring_size must be from 1"),
