@@ -148,20 +148,16 @@ class Parts:
         settings = self.settings
         limits = ProxyLimits(session_timeout=settings.session_timeout)
         warn_of_few_files(limits)
-        secure = _secure_listen(settings)
         proxy = RTSPProxy(
             ProxySettings(
                 listen=Listen(address=settings.rtsp.host, port=settings.rtsp.port),
-                secure=secure,
+                secure=_secure_listen(settings),
                 control_plane=str(xds),
                 node_id=settings.rtsp_node,
                 limits=limits,
             )
         )
-        addresses = f"--rtsp {settings.rtsp}" + (
-            f", --rtsps {secure.listen.address}:{secure.listen.port}" if secure else ""
-        )
-        self._start(proxy.run(), f"RTSP proxy ({addresses})")
+        self._start(proxy.run(), f"RTSP proxy (--rtsp {settings.rtsp})")
         await proxy.listening.wait()
         return proxy
 

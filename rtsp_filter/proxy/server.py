@@ -124,7 +124,10 @@ class RTSPProxy:
         if secure is None:
             return ()
         files = CertificateFiles(secure.certificate, secure.key)
-        sock = sockets.enter_context(_bind(secure.listen))
+        try:
+            sock = sockets.enter_context(_bind(secure.listen))
+        except OSError as error:
+            raise OSError(f"RTSPS at {secure.listen.address}:{secure.listen.port}: {error.strerror}") from error
         self.secure_port = sock.getsockname()[1]
         log.info("RTSPS listens", address=secure.listen.address, port=self.secure_port)
         return files.run(), serve_tls(sock, self, lambda: files.context)

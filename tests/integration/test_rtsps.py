@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -147,3 +148,13 @@ async def test_a_certificate_that_cannot_be_used_ends_the_start_with_the_files_n
     process = mesh.start("proxy", "--rtsp", mesh.rtsp, "--xds", mesh.xds, *mesh.secured(certificate))
     await asyncio.to_thread(process.wait_for_line, rf"{certificate.key}: No such file or directory")
     assert await asyncio.to_thread(process.wait) == 1
+
+
+async def test_a_port_for_rtsps_that_is_taken_ends_the_start_with_its_name(
+    mesh: Mesh, certificate: Certificate
+) -> None:
+    host, _, port = mesh.rtsps.rpartition(":")
+    with socket.create_server((host, int(port))):
+        process = mesh.start("proxy", "--rtsp", mesh.rtsp, "--xds", mesh.xds, *mesh.secured(certificate))
+        await asyncio.to_thread(process.wait_for_line, f"RTSPS at {mesh.rtsps}: Address already in use")
+        assert await asyncio.to_thread(process.wait) == 1
