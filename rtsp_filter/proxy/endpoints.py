@@ -148,7 +148,7 @@ class _Balanced:
 
     def endpoint(self, share: WeightedCluster, route: RouteEntry, request: RouteRequest) -> Endpoint | str:
         key_hash = hash_of(route.hash_policies, request)
-        if True:
+        if request.tried is None:
             return self._pick(share, key_hash)
         picks = (self._pick(share, None) for _ in range(MAX_PICKS))
         return next(
