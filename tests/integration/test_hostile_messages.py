@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rtsp_filter.proxy.limits import MAX_DESCRIBED, MAX_SESSIONS_PER_CONNECTION
+from rtsp_filter.proxy.limits import MAX_DESCRIBED, MAX_SESSIONS_PER_CONNECTION, MAX_SHOWN_URL
 from rtsp_filter.rtsp import Limits, LowerTransport, Response
 from tests.peers.marked_camera import MarkedCamera
 from tests.peers.marked_player import MarkedPlayer
@@ -103,6 +103,14 @@ async def test_message_at_its_limit_is_answered_and_one_beyond_ends_its_connecti
             await asyncio.wait_for(wire.closed.wait(), 5)
         else:
             await wire.close()
+
+
+async def test_a_refusal_repeats_little_of_what_it_refuses(mesh: Mesh) -> None:
+    wire = await wire_to(mesh)
+    refused = await wire.ask("DESCRIBE", mesh.url("/nowhere/" + LIMITS.start_line_bytes // 2 * "x"))
+    await wire.close()
+    assert refused.status == 404
+    assert len(refused.body) < 3 * MAX_SHOWN_URL
 
 
 def taken(mesh: Mesh, piece: bytes) -> int:

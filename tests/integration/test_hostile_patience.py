@@ -161,6 +161,24 @@ async def test_session_that_is_never_played_is_given_up(
         await player.vanish()
 
 
+async def test_session_whose_client_hung_up_waits_for_it_and_not_for_ever(
+    scene: Scene, proxy: RTSPProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtsp_filter.proxy.limits.RESUME_GRACE", 3 * SHORT)
+    player = MarkedPlayer(scene.mesh.url("/udp/x"))
+    async with scene.camera() as camera:
+        await player.connect()
+        await player.set_up()
+        await player.play()
+        await player.wire.close()
+        await player.connect()
+        assert (await player.ask("OPTIONS")).status == 200
+        await goes_on(player)
+        await player.vanish()
+        assert not camera.session("x").over
+        await eventually(lambda: camera.session("x").torn_down, "TEARDOWN at the camera")
+
+
 async def test_camera_that_does_not_answer_teardown_does_not_hold_its_client(scene: Scene, proxy: RTSPProxy) -> None:
     loop = asyncio.get_running_loop()
     async with scene.camera(stubborn=True), scene.playing("x") as player:

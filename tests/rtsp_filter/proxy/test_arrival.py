@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import uvloop
@@ -16,45 +13,14 @@ from structlog.testing import capture_logs
 from rtsp_filter.proxy import Listen, ProxyLimits, ProxySettings, RTSPProxy, SecureListen, limits
 from tests.peers.certificates import make_certificate, trusting_context
 from tests.peers.process import wait_until
+from tests.peers.proxy_thread import running_proxy
 from tests.peers.rtsp_wire import eventually
-from tests.peers.tunnel_wire import Half, Place
+from tests.peers.tunnel_wire import Place, answered, options, refused
 
 LOOPBACK = Listen(address="127.0.0.1", port=0)
 FEW = 6
 # Answers of 7 KB each: more than all buffers on the way take.
 MANY, LONG = 2000, b"x" * 7000
-
-
-def options(number: int) -> bytes:
-    return f"OPTIONS * RTSP/1.0\r\nCSeq: {number}\r\n\r\n".encode()
-
-
-@contextmanager
-def running_proxy(settings: ProxySettings, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> Iterator[RTSPProxy]:
-    """A proxy whose control plane does not answer, good for OPTIONS, on an event loop and a thread of its own."""
-    started: Future[tuple[RTSPProxy, Callable[[], object]]] = Future()
-
-    async def serve() -> None:
-        proxy = RTSPProxy(settings)
-        task = asyncio.create_task(proxy.run())
-        await proxy.listening.wait()
-        loop = asyncio.get_running_loop()
-        started.set_result((proxy, lambda: loop.call_soon_threadsafe(task.cancel)))
-        with suppress(asyncio.CancelledError):
-            await task
-
-    def main() -> None:
-        with asyncio.Runner(loop_factory=new_loop) as runner:
-            runner.run(serve())
-
-    thread = Thread(target=main)
-    thread.start()
-    proxy, stop = started.result(timeout=10)
-    try:
-        yield proxy
-    finally:
-        stop()
-        thread.join()
 
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -80,24 +46,6 @@ def place(request, proxy: RTSPProxy) -> Place:
     if request.param == "plain":
         return Place(port=proxy.port)
     return Place(port=proxy.secure_port, tls=trusting_context())
-
-
-async def answered(answers: Half, requests: Half, number: int, *, encoded: bool) -> None:
-    (requests.encoded if encoded else requests.write)(options(number))
-    head = await answers.head()
-    assert head.startswith(b"RTSP/1.0 200 OK\r\n"), head
-    assert f"CSeq: {number}\r\n".encode() in head
-
-
-async def refused(place: Place) -> bool:
-    """Whether a new connection is closed without a word, at once or during its handshake."""
-    try:
-        half = await place.connect()
-    except OSError:
-        return True
-    word = await half.rest()
-    await half.close()
-    return word == b""
 
 
 async def test_rtsp_is_answered_whatever_the_pieces_it_comes_in(place: Place) -> None:
@@ -381,6 +329,19 @@ async def test_a_tls_handshake_that_never_ends_is_given_up(proxy: RTSPProxy, mon
     half.write(b"\x16\x03")
     assert await half.rest() == b""
     await half.close()
+
+
+async def test_a_tls_client_that_never_says_farewell_is_not_waited_for(
+    proxy: RTSPProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtsp_filter.proxy.secure_server.TLS_CLOSE_TIMEOUT", 0.05)
+    half = await Place(port=proxy.secure_port, tls=trusting_context()).connect()
+    half.writer.transport.pause_reading()
+    half.write(b"no RTSP\r\n\r\n")
+    try:
+        await eventually(lambda: not proxy._connections, "the end of the connection", limits.TLS_CLOSE_TIMEOUT / 2)
+    finally:
+        half.writer.transport.abort()
 
 
 async def test_handshakes_count_as_connections(proxy: RTSPProxy) -> None:
