@@ -75,3 +75,27 @@ class Place:
 
     async def post(self, cookie: str) -> Half:
         return await self.half("POST", cookie)
+
+
+def options(number: int) -> bytes:
+    """A request that the proxy answers by itself."""
+    return f"OPTIONS * RTSP/1.0\r\nCSeq: {number}\r\n\r\n".encode()
+
+
+async def answered(answers: Half, requests: Half, number: int, *, encoded: bool) -> None:
+    """Send that request, in base64 if `encoded`, and read its answer."""
+    (requests.encoded if encoded else requests.write)(options(number))
+    head = await answers.head()
+    assert head.startswith(b"RTSP/1.0 200 OK\r\n"), head
+    assert f"CSeq: {number}\r\n".encode() in head
+
+
+async def refused(place: Place) -> bool:
+    """Whether a new connection is closed without a word, at once or during its handshake."""
+    try:
+        half = await place.connect()
+    except OSError:
+        return True
+    word = await half.rest()
+    await half.close()
+    return word == b""
