@@ -1,7 +1,7 @@
 """`python -m tests.rtsp_filter.fuzz [--seconds N] [TARGET …]`: fuzz each target for N seconds, one after the other.
 
-What was learnt stays in .cache/fuzz/TARGET, for the next time. An input that breaks a promise ends the run, stays as
-.cache/fuzz/found-TARGET-…, and belongs into corpus/TARGET once it is mended.
+What was learnt stays in .cache/fuzz/learnt, for the next time. An input that breaks a promise ends the run, stays in
+.cache/fuzz/found, and belongs into corpus/TARGET once it is mended.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.rtsp_filter.fuzz.fuzzer import FuzzingError, fuzz
+from tests.rtsp_filter.fuzz.fuzzer import LEARNT, FuzzingError, fuzz
 from tests.rtsp_filter.fuzz.targets import MODULES
 
 
@@ -20,7 +20,7 @@ def main() -> int:
     options = parser.parse_args()
     for name in options.targets or MODULES:
         try:
-            print(f"{name}: {fuzz(name, options.seconds)}", flush=True)
+            print(f"{name}: {fuzz(name, options.seconds, LEARNT / name)}", flush=True)
         except FuzzingError as error:
             print(f"{name}: {error}", file=sys.stderr)
             return 1

@@ -57,7 +57,7 @@ def description(data: bytes) -> None:
         return
     assert parsed.encode() == data
     assert all(medium.rtpmap is None or medium.rtpmap.clock_rate >= 0 for medium in parsed.media)
-    controls = {None: "*", **{number: f"t={number}" for number in range(len(parsed.media))}}
+    controls: dict[int | None, str] = {None: "*", **{number: f"t={number}" for number in range(len(parsed.media))}}
     changed = parsed.with_controls(controls).with_connection("::1").with_origin_address("::1")
     assert changed.control == "*"
     assert [medium.control for medium in changed.media] == [controls[n] for n in range(len(parsed.media))]

@@ -11,7 +11,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 CORPUS = HERE / "corpus"
 TOKENS = HERE / "tokens.dict"
-LEARNT = ROOT / ".cache" / "fuzz"
+LEARNT = ROOT / ".cache" / "fuzz" / "learnt"
+FOUND = ROOT / ".cache" / "fuzz" / "found"
 # Inputs longer than this find nothing that shorter ones do not: the limits that the targets set are far below.
 LONGEST_INPUT = 4096
 # Seconds for one input, whose bytes should take a millisecond: beyond that, time grows faster than the input.
@@ -35,17 +36,18 @@ class FuzzingError(Exception):
     """An input broke a promise, took too long or took too much memory; the message shows how."""
 
 
-def fuzz(target: str, seconds: int) -> str:
-    """Fuzz one target; returns a line of figures. Raises FuzzingError."""
-    learnt = LEARNT / target
-    learnt.mkdir(parents=True, exist_ok=True)
+def fuzz(target: str, seconds: int, learnt: Path) -> str:
+    """Fuzz one target; returns a line of figures. Inputs that reach something new are kept in the folder `learnt`, and
+    are where it begins besides the corpus. Raises FuzzingError."""
+    for folder in (learnt, FOUND):
+        folder.mkdir(parents=True, exist_ok=True)
     options = (
         f"-max_total_time={seconds}",
         f"-max_len={LONGEST_INPUT}",
         f"-timeout={SLOWEST_INPUT}",
         f"-rss_limit_mb={MOST_MEMORY_MB}",
         f"-dict={TOKENS}",
-        f"-artifact_prefix={LEARNT}/found-{target}-",
+        f"-artifact_prefix={FOUND}/{target}-",
         "-print_final_stats=1",
     )
     done = subprocess.run(

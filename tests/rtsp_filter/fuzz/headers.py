@@ -70,7 +70,7 @@ def challenge(data: bytes) -> None:
     known = authenticator.learn(values)
     answer = authenticator.authorization("SETUP", URL)
     if known is None or answer is None:
-        assert known is answer is None
+        assert (known, answer) == (None, None)
         assert parse_challenges(values) == ()
         return
     Headers([("Authorization", answer)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.rtsp_filter.fuzz.fuzzer import STARTING_SECONDS, fuzz
@@ -13,5 +15,5 @@ SECONDS = 2
 
 @pytest.mark.timeout(SECONDS + STARTING_SECONDS + 10)
 @pytest.mark.parametrize("target", MODULES)
-def test_new_inputs_break_no_promise(target: str) -> None:
-    print(fuzz(target, SECONDS))
+def test_new_inputs_break_no_promise(target: str, tmp_path: Path) -> None:
+    print(fuzz(target, SECONDS, tmp_path))
