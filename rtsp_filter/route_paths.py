@@ -23,11 +23,12 @@ class MatchKind(Enum):
     PREFIX = "starts with"
     PATH_PREFIX = "is or is below"
     REGEX = "matches"
+    TEMPLATE = "fits"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathMatcher:
-    """A condition on a path."""
+    """A condition on a path. `regex` is for REGEX and TEMPLATE: all of the path must match it."""
 
     kind: MatchKind
     value: str
@@ -37,7 +38,7 @@ class PathMatcher:
         """Whether `path`, which has no query, fulfils the condition."""
         if self.kind is MatchKind.EXACT:
             return path == self.value
-        if self.kind is MatchKind.REGEX:
+        if self.regex is not None:
             return self.regex.fullmatch(path) is not None
         if not path.startswith(self.value):
             return False
