@@ -207,7 +207,7 @@ class ControlPlane:
         scope = scope_of(node, media_node=self.settings.media_node)
         if scope is not None and scope.kind is ScopeKind.MEDIA:
             self._check_media_node(node)
-        return None if scope is None else self.caches.cache_of(scope)
+        return self._cache_of(node)
 
     def _cache_of(self, node: Node) -> ResourceCache | None:
         """What a connected node is served from."""
