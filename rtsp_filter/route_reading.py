@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from envoy.extensions.path.match.uri_template.v3 import uri_template_match_pb2
+
 from mesh.regex import compile_regex
 from rtsp_filter.action_reading import HEADER_FIELDS, read_header_changes, read_patience, read_redirect
 from rtsp_filter.condition_reading import read_conditions
@@ -18,6 +20,7 @@ from rtsp_filter.policy_reading import merged_labels, read_hash_policies, read_l
 from rtsp_filter.reading import RouteTableError, only
 from rtsp_filter.route_matching import RouteEntry, VirtualHost, WeightedCluster
 from rtsp_filter.route_paths import MatchKind, PathMatcher, PrefixRewrite, RegexRewrite, Rewrite
+from rtsp_filter.uri_templates import template_regex
 
 _CONFIGURATION_FIELDS = HEADER_FIELDS | {
     "name",
@@ -27,7 +30,15 @@ _CONFIGURATION_FIELDS = HEADER_FIELDS | {
 }
 _VIRTUAL_HOST_FIELDS = HEADER_FIELDS | {"name", "domains", "routes", "metadata"}
 _ROUTE_FIELDS = HEADER_FIELDS | {"name", "match", "route", "redirect", "metadata"}
-_MATCH_FIELDS = {"path", "prefix", "path_separated_prefix", "safe_regex", "headers", "query_parameters"}
+_MATCH_FIELDS = {
+    "path",
+    "prefix",
+    "path_separated_prefix",
+    "safe_regex",
+    "path_match_policy",
+    "headers",
+    "query_parameters",
+}
 _ACTION_FIELDS = {
     "cluster",
     "weighted_clusters",
@@ -77,19 +88,20 @@ def _route(route: Any, host: Any, configuration: Any) -> RouteEntry:
         levels = [route, host, configuration]
         if configuration.most_specific_header_mutations_wins:
             levels.reverse()
+        match = _matcher(route.match)
         parts = {
             "name": route.name,
-            "match": _matcher(route.match),
+            "match": match,
             "conditions": tuple(read_conditions(route.match)),
             "headers": read_header_changes(levels),
         }
         if route.HasField("redirect"):
-            return RouteEntry(redirect=read_redirect(route.redirect), rewrite=_rewrite(route.redirect), **parts)
+            return RouteEntry(redirect=read_redirect(route.redirect), rewrite=_rewrite(route.redirect, match), **parts)
         if not route.HasField("route"):
             raise ValueError("only routes to clusters and redirects are supported")
         return RouteEntry(
             clusters=tuple(_clusters(route.route)),
-            rewrite=_rewrite(route.route),
+            rewrite=_rewrite(route.route, match),
             patience=read_patience(route.route),
             hash_policies=read_hash_policies(route.route),
             **parts,
@@ -110,7 +122,17 @@ def _matcher(match: Any) -> PathMatcher:
     if kind == "safe_regex":
         pattern = match.safe_regex.regex
         return PathMatcher(kind=MatchKind.REGEX, value=pattern, regex=compile_regex(pattern))
+    if kind == "path_match_policy":
+        template = _template(match.path_match_policy)
+        return PathMatcher(kind=MatchKind.TEMPLATE, value=template, regex=compile_regex(template_regex(template)))
     raise ValueError("it has no condition on the path")
+
+
+def _template(extension: Any) -> str:
+    config = uri_template_match_pb2.UriTemplateMatchConfig()
+    if not extension.typed_config.Unpack(config):
+        raise ValueError(f"RouteMatch.path_match_policy {extension.typed_config.type_url} is not supported")
+    return str(config.path_template)
 
 
 def _clusters(action: Any) -> Iterator[WeightedCluster]:
@@ -130,7 +152,9 @@ def _clusters(action: Any) -> Iterator[WeightedCluster]:
         yield WeightedCluster(name=share.name, weight=share.weight.value, labels=labels)
 
 
-def _rewrite(action: Any) -> Rewrite | None:
+def _rewrite(action: Any, match: PathMatcher) -> Rewrite | None:
+    if action.prefix_rewrite and match.kind is MatchKind.TEMPLATE:
+        raise ValueError(f"{action.DESCRIPTOR.name}.prefix_rewrite is not supported with a URI template")
     if action.HasField("regex_rewrite"):
         return RegexRewrite.of(action.regex_rewrite.pattern.regex, action.regex_rewrite.substitution)
     return PrefixRewrite(text=action.prefix_rewrite) if action.prefix_rewrite else None

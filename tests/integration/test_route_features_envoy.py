@@ -69,6 +69,42 @@ REDIRECTS: tuple[dict[str, Any], ...] = (
     {"prefix_rewrite": "new"},
     {"regex_rewrite": {"pattern": {"regex": "/r([0-9]+)/"}, "substitution": "/x-\\1/"}},
 )
+# A virtual host each.
+TEMPLATES = (
+    "/cams/*",
+    "/cams/{site}",
+    "/cams/{site}/{camera}",
+    "/cams/**",
+    "/{all=**}",
+    "/{site=cams/*}/live",
+    "/**/live",
+    "/cams/{a}.b",
+    "/{a}/{b}/**.sdp",
+    "/{rest=cams/**}",
+    "/cams/*/live",
+    "/*/**.sdp",
+    "/cams",
+    "/cams/",
+)
+TEMPLATE_PATHS = (
+    "/",
+    "/cams",
+    "/cams/",
+    "/cams/a",
+    "/cams/a/",
+    "/cams/a/b",
+    "/cams/a/b/c.sdp",
+    "/cams/.sdp",
+    "/cams/a/live",
+    "/cams/a.b",
+    "/cams/a.b.c?q=/x",
+    "/cams/a%20b",
+    "/cams/a|b",
+    "/cams/a*b",
+    "/cams/a=b",
+    "/cams/-._~%!$&'()+,;:@",
+    "/cams/[a]",
+)
 ASKED = (("h.example", ""), ("h.example:8554", "?q=1"), ("[2001:db8::1]:8554", "?"), ("[2001:db8::1]", "?q"))
 ACTIONS = ("APPEND_IF_EXISTS_OR_ADD", "ADD_IF_ABSENT", "OVERWRITE_IF_EXISTS", "OVERWRITE_IF_EXISTS_OR_ADD")
 LEVELS: tuple[tuple[tuple[str, str], ...], ...] = ((), (("X-Level", "a"),), (("X-Level", "a"), ("x-level", "b")))
@@ -94,6 +130,7 @@ def _configuration(*, most_specific_wins: bool) -> Any:
             ],
         },
         *(_host_of_headers(inner, outer) for inner, outer in product(ACTIONS, repeat=2)),
+        *(_host_of_template(number, template) for number, template in enumerate(TEMPLATES)),
     ]
     value = {
         "name": "rtsp",
@@ -112,6 +149,20 @@ def _host_of_headers(inner: str, outer: str) -> dict[str, Any]:
     return {"name": domain, "domains": [domain], "routes": [removing, route], **_adding("host", outer)}
 
 
+def _host_of_template(number: int, template: str) -> dict[str, Any]:
+    config = {
+        "@type": "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
+        "path_template": template,
+    }
+    match = {
+        "path_match_policy": {"name": "envoy.path.match.uri_template.uri_template_matcher", "typed_config": config}
+    }
+    domain = f"template-{number}.example"
+    rewrite = {"regex_rewrite": {"pattern": {"regex": "^/cams/"}, "substitution": "/new/"}}
+    action = _TO | (rewrite if number % 2 else {})
+    return {"name": domain, "domains": [domain], "routes": [{"name": template, "match": match, "route": action}]}
+
+
 def _adding(value: str, action: str) -> dict[str, Any]:
     added = [{"header": {"key": "X-Level", "value": value}, "append_action": action}]
     return {"request_headers_to_add": added, "response_headers_to_add": added}
@@ -125,9 +176,11 @@ def _questions(configuration: Any) -> Iterator[RouteRequest]:
         yield RouteRequest(host="conditions.example", path=f"/{number}", method="POST")
     for number, (host, query) in product(range(len(REDIRECTS)), ASKED):
         yield RouteRequest(host=host, path=f"/r{number}/x{query}", method="GET")
-    for virtual_host, path, levels in product(configuration.virtual_hosts[2:], ("/", "/remove"), LEVELS):
+    for virtual_host, path, levels in product(configuration.virtual_hosts[2:18], ("/", "/remove"), LEVELS):
         headers = Headers([*levels, ("X-Other", "1")])
         yield RouteRequest(host=virtual_host.domains[0], path=path, method="GET", headers=headers)
+    for virtual_host, path in product(configuration.virtual_hosts[18:], TEMPLATE_PATHS):
+        yield RouteRequest(host=virtual_host.domains[0], path=path, method="GET")
 
 
 @pytest.mark.parametrize("most_specific_wins", [False, True])

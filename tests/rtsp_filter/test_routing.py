@@ -15,6 +15,7 @@ from rtsp_filter.route_matching import choose, has_dot_segments, upstream_path
 from rtsp_filter.routing import Chance, Decision, NoRoute, NoRouteKind, RouteRequest, RouteTable, RouteTableError
 
 TO_A = {"cluster": "a"}
+OTHER_TYPE = "type.googleapis.com/google.protobuf.Empty"
 
 
 def _endpoint(address: str = "192.0.2.1", *, path: str = "", **more: Any) -> dict[str, Any]:
@@ -280,6 +281,10 @@ def test_an_endpoint_of_another_control_plane_needs_no_metadata() -> None:
         ({"match": {"prefix": "/", "case_sensitive": False}, "route": TO_A}, "RouteMatch.case_sensitive is not"),
         ({"match": {"safe_regex": {"regex": "("}}, "route": TO_A}, "not an RE2 regular expression"),
         ({"match": {}, "route": TO_A}, "it has no condition on the path"),
+        (
+            {"match": {"path_match_policy": {"name": "x", "typed_config": {"@type": OTHER_TYPE}}}, "route": TO_A},
+            f"RouteMatch.path_match_policy {OTHER_TYPE} is not supported",
+        ),
         ({"match": {"prefix": "/"}, "route": {}}, "it names no cluster"),
         ({"match": {"prefix": "/"}, "route": {"cluster_header": "x"}}, "RouteAction.cluster_header is not"),
         ({"match": {"prefix": "/"}, "route": {**TO_A, "host_rewrite_literal": "x"}}, "host_rewrite_literal is not"),
