@@ -23,11 +23,12 @@ from tests.peers.marked_player import MarkedPlayer
 from tests.peers.mesh import Mesh
 from tests.peers.ports import reserve_ports
 from tests.peers.rtsp_proxy import running_proxy
-from tests.peers.rtsp_wire import eventually
+from tests.peers.rtsp_wire import WAIT_SECONDS, eventually
 
 pytestmark = pytest.mark.integration
 
 SHORT = 0.3
+FEW_BYTES = 64 * 1024
 PACKETS = 10
 # A camera whose media soon fills every buffer on its way: 2 MB/s.
 FAT = {"rate": 500.0, "size": 1400}
@@ -198,10 +199,13 @@ async def test_camera_that_stops_in_the_middle_of_a_frame_lets_few_answers_wait(
         await eventually(lambda: session.over, "the end of the session")
 
 
-async def test_camera_that_asks_without_end_and_takes_no_answer_is_let_go(scene: Scene, proxy: RTSPProxy) -> None:
+async def test_camera_that_asks_without_end_and_takes_no_answer_is_let_go(
+    scene: Scene, proxy: RTSPProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtsp_filter.proxy.upstream.MOST_UNREAD_BYTES", FEW_BYTES)
     async with scene.camera() as camera, scene.player("good") as good:
         async with scene.playing("x") as player:
-            await asyncio.wait_for(ask_without_end_as(camera.session("x").connection), 10)
+            await asyncio.wait_for(ask_without_end_as(camera.session("x").connection), WAIT_SECONDS)
             await asyncio.wait_for(player.wire.closed.wait(), 5)
         await goes_on(good)
     assert_lost_nothing(good)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Self, cast
@@ -191,8 +192,9 @@ class CameraConnection(asyncio.Protocol):
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def stop_reading(self) -> None:
-        """Leave what comes where it is."""
+        """Leave what comes where it is, little of it here."""
         if self._transport is not None:
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             self._transport.pause_reading()
 
     @property
