@@ -22,7 +22,7 @@ from rtsp_filter.proxy.session import Described
 from rtsp_filter.proxy.upstream import Upstream, UpstreamError
 from rtsp_filter.route_patience import NoAnswer
 from rtsp_filter.routing import Answer, Decision, NoRoute, NoRouteKind, Redirection, RouteRequest, Tried
-from rtsp_filter.rtsp import Request, Response, RTSPError, StatusCode, respond
+from rtsp_filter.rtsp import RTSPURL, Request, Response, RTSPError, StatusCode, respond
 
 """Asks over the connection of what it is given. Raises UpstreamError where no answer comes."""
 
@@ -155,8 +155,8 @@ def _decided(router: Router, request: RouteRequest) -> Decision:
 
 
 async def _connect(decision: Decision, presentation: Presentation) -> Described:
-    target = decision.upstream
-    upstream = await Upstream.connect(target.address, target.port, decision.headers)
+    at = RTSPURL.parse(presentation.upstream_url)  # a redirect may have led to another port
+    upstream = await Upstream.connect(at.host, at.effective_port, decision.headers)
     return Described(presentation=presentation, decision=decision, upstream=upstream)
 
 

@@ -41,6 +41,8 @@ class Outbox:
 
         Without `room` a frame that was begun is finished, and those that begin here are dropped.
         """
+        if chunk.continuation and not self.mid_frame:  # of a frame whose beginning was never passed on
+            self._dropping = True
         if not room or self._dropping:
             return self._some(chunk, room=room)
         self.mid_frame = not chunk.whole

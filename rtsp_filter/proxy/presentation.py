@@ -122,9 +122,7 @@ def describe(
     `local_address` is the proxy's, as the client reaches it. Raises SDPError for what is no session
     description, or one of too many tracks.
     """
-    description = SessionDescription.parse(body)
-    if len(description.media) > MAX_TRACKS:
-        raise SDPError(f"the camera describes {len(description.media)} tracks; {MAX_TRACKS} are taken")
+    description = _parsed(body)
     base = base_url(upstream_url, headers)
     tracks = []
     shown: dict[int | None, str] = {}
@@ -155,7 +153,7 @@ def announced(client_url: str, upstream_url: str, body: bytes) -> tuple[Presenta
     Control attributes that name this proxy are made relative. Raises SDPError for what is no session
     description, or one of too many tracks.
     """
-    description = SessionDescription.parse(body)
+    description = _parsed(body)
     shown: dict[int | None, str] = {}
     if description.control is not None and is_absolute(description.control):
         shown[None] = "*"
@@ -174,6 +172,15 @@ def announced(client_url: str, upstream_url: str, body: bytes) -> tuple[Presenta
         tracks=tuple(tracks),
     )
     return presentation, (description.with_controls(shown) if shown else description).encode()
+
+
+def _parsed(body: bytes) -> SessionDescription:
+    """A session description of no more tracks than anybody has; they are counted before they are read."""
+    description = SessionDescription.parse(body)
+    tracks = sum(line.startswith("m=") for line in description.raw_lines)
+    if tracks > MAX_TRACKS:
+        raise SDPError(f"a description of {tracks} tracks; {MAX_TRACKS} are taken")
+    return description
 
 
 def _neutral(description: SessionDescription, presentation: Presentation, local_address: str) -> SessionDescription:

@@ -17,6 +17,7 @@ from rtsp_filter.proxy.limits import MAX_DESCRIBED, MAX_SESSIONS_PER_CONNECTION
 from rtsp_filter.proxy.presentation import Presentation, Track, announced, describe
 from rtsp_filter.proxy.redirects import Ask
 from rtsp_filter.proxy.session import Client, Described, Host, Session
+from rtsp_filter.proxy.upstream import UpstreamError
 from rtsp_filter.routing import RouteRequest
 from rtsp_filter.rtsp import (
     RTSPURL,
@@ -35,6 +36,8 @@ from rtsp_filter.rtsp import (
     respond,
     unsupported,
 )
+
+_REDIRECTS = range(300, 400)
 
 log = structlog.get_logger()
 
@@ -179,6 +182,8 @@ class RequestHandler:
             with self._proxy.endpoints.attempt(described.decision) as attempt:
                 response = await self._set_up(described, request, url, offered)
                 attempt.answered(response.status)
+            if response.status in _REDIRECTS:
+                raise UpstreamError("the camera redirects a SETUP; ask for its description again")
             return response
 
         async def ask(described: Described) -> Response:
@@ -203,7 +208,10 @@ class RequestHandler:
         try:
             response = await session.setup(request, spec, upstream_url, media)
         except BaseException:
-            self._proxy.session_over(session, "it could not be set up", close_client=False)
+            ending = self._proxy.session_over(session, "it could not be set up", close_client=False)
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():
+                await asyncio.shield(ending)  # another endpoint may be tried for the same client
             raise
         if response.status != StatusCode.OK:
             reason = f"the camera refused SETUP: {response.status} {response.reason}"

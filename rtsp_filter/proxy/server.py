@@ -218,7 +218,10 @@ class RTSPProxy:
     def session_over(self, session: Session, reason: str, *, close_client: bool = True) -> asyncio.Task[None]:
         """End a session, whatever becomes of the caller; it is of no use to anybody from now on."""
         self.sessions.pop(session.id, None)
-        task = asyncio.create_task(session.end(reason, close_client=close_client), name=f"end of {session.id}")
+        if session.ending is not None:
+            return session.ending
+        ending = session.end(reason, close_client=close_client)
+        session.ending = task = asyncio.create_task(ending, name=f"end of {session.id}")
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
         return task

@@ -139,6 +139,10 @@ class Session:
         self.played = False
         self.ways: dict[str, Way] = {}
         self.ended = False
+        self.ending: asyncio.Task[None] | None = None
+        """What gives back everything, once it has begun."""
+        self._busy = False  # with a SETUP
+        self._farewell: list[tuple[str, str]] | None = None  # headers of the client's TEARDOWN
         self._client_frames = FrameAssembler()
         self._camera_frames = FrameAssembler()
         self._relays: set[str] = set()
@@ -165,12 +169,16 @@ class Session:
         """Set up one track. Raises RTSPError; once the camera may have the track, the whole session ends with that."""
         self._check_alive()
         after = next_state(self.state, Method.SETUP)
-        if upstream_url in self.ways:
+        if upstream_url in self.ways or self._busy:
             raise RTSPError(
-                "this track is set up already; transports are not changed in mid-session",
+                "this track is set up already, or another one just now; transports are not changed in mid-session",
                 status=StatusCode.METHOD_NOT_VALID_IN_THIS_STATE,
             )
-        response = await self._set_up(request, spec, upstream_url, media)
+        self._busy = True
+        try:
+            response = await self._set_up(request, spec, upstream_url, media)
+        finally:
+            self._busy = False
         self._check_alive()
         if response.status == StatusCode.OK:
             self.state = after
@@ -196,6 +204,7 @@ class Session:
 
     async def teardown(self, request: Request) -> Response:
         """The client ends the session; it is told so whatever the camera says, and may hang up meanwhile."""
+        self._farewell = request_headers(request)
         await asyncio.shield(self.host.session_over(self, "the client ended it", close_client=False))
         return respond(request, StatusCode.OK, [("Session", self.id)])
 
@@ -225,14 +234,29 @@ class Session:
             self._free_ports()
             for way in self.ways.values():
                 way.close()
-            if self._relays:
-                self.host.relays.close(self._relays, sender_stopped=stopped)
+            self._close_relays(stopped)
             self.host.relays.end_session(self.id, reason)
             self.host.session_ended(self)
             for client in self.clients:
-                client.translate_channels(None)
-                client.camera_takes(True)
+                if self.lower is LowerTransport.TCP:
+                    client.translate_channels(None)
+                    client.camera_takes(True)
                 client.session_over(self, reason, close=close_client)
+
+    def _close_relays(self, camera_stopped: bool) -> None:
+        """Give the relays back, each for what is known of its sender: the camera, this process, or the client."""
+        client_stopped = self._farewell is not None
+        quiet = {
+            way.relay_id
+            for way in self.ways.values()
+            if way.sender_stopped(camera=camera_stopped, client=client_stopped)
+        }
+        known = {way.relay_id for way in self.ways.values()}
+        if camera_stopped:
+            quiet |= self._relays - known  # tracks on their way to being set up
+        for relays, stopped in ((self._relays & quiet, True), (self._relays - quiet, False)):
+            if relays:
+                self.host.relays.close(relays, sender_stopped=stopped)
 
     async def _stop_camera(self) -> bool:
         """TEARDOWN; whether the camera confirmed that it sends no more, or never was asked to."""
@@ -240,14 +264,17 @@ class Session:
             return True
         with contextlib.suppress(UpstreamError, TimeoutError):
             async with asyncio.timeout(TEARDOWN_TIMEOUT):
-                answer = await self.upstream.request(Method.TEARDOWN, self.presentation.upstream_aggregate)
+                answer = await self.upstream.request(
+                    Method.TEARDOWN, self.presentation.upstream_aggregate, headers=self._farewell or ()
+                )
             return answer.status in _STOPPED
         return False
 
     async def _set_up(self, request: Request, spec: TransportSpec, upstream_url: str, media: str) -> Response:
         """Ask the camera for a track, by one transport after the other; the client's own stays as it is."""
         if spec.client_port is not None and spec.lower is LowerTransport.UDP:
-            self._claim_port(spec.client_port.rtp)
+            for port in spec.client_port:
+                self._claim_port(port)
         lowers = self._upstream_lowers()
         for place, lower in enumerate(lowers):
             way = make_way(self._legs(), spec, lower, media)

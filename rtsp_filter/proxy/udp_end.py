@@ -9,6 +9,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from rtsp_filter.rtsp import Pair
 from rtsp_filter.udp_ports import DATAGRAMS_PER_TURN, LARGEST_DATAGRAM, open_pair
@@ -36,6 +37,7 @@ class UDPEnd:
         """Talk to this port of the media proxy (RTP, and RTCP at the next) and hand over what it sends."""
         for kind, sock in enumerate(self._sockets):
             sock.connect((self._peer, port + kind))
+            _empty(sock)  # of what anybody may have sent before
             self._loop.add_reader(sock, self._read, kind, sock, receive)
         self._reading = True
 
@@ -61,6 +63,12 @@ class UDPEnd:
             except OSError:  # nothing more to read, or an ICMP error of something that was sent
                 return
             receive(kind, datagram)
+
+
+def _empty(sock: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            sock.recv(LARGEST_DATAGRAM)
 
 
 def _reachable(media_address: str) -> str:

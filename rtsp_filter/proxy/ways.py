@@ -78,6 +78,9 @@ class Way(Protocol):
     def from_camera(self, kind: int, payload: bytes) -> None:
         """A frame of the camera."""
 
+    def sender_stopped(self, *, camera: bool, client: bool) -> bool:
+        """Whether nothing more will be sent into the relay, given which of the two has said that it stopped."""
+
     def close(self) -> None:
         """Free what this process holds; the relay is given back by the session."""
 
@@ -112,6 +115,9 @@ class _Way:
 
     def from_camera(self, kind: int, payload: bytes) -> None:
         """Nobody looks at frames that pass through."""
+
+    def sender_stopped(self, *, camera: bool, client: bool) -> bool:
+        return True
 
     def close(self) -> None:
         """Nothing is held."""
@@ -175,6 +181,11 @@ class _Relayed(_Way):
 
     def from_camera(self, kind: int, payload: bytes) -> None:
         self._into_relay(kind, payload)
+
+    def sender_stopped(self, *, camera: bool, client: bool) -> bool:
+        if self._spec.records:
+            return client or self._client_is_here
+        return camera or self._camera_is_here
 
     def close(self) -> None:
         if self._end is not None:

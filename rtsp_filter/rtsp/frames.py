@@ -17,7 +17,9 @@ class FrameAssembler:
 
     def receive_chunk(self, chunk: InterleavedChunk) -> list[tuple[int, bytes]]:
         """The frames that this chunk completes, in order. Payloads are copies and stay valid."""
-        data: bytes | bytearray = bytes(chunk.data)
+        # Of a frame whose beginning was not given to this assembler nothing can be made.
+        unknown = 0 if self._partial else chunk.continuation
+        data: bytes | bytearray = bytes(chunk.data[unknown:])
         if self._partial:
             self._partial += data
             data = self._partial

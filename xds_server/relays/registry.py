@@ -186,7 +186,10 @@ class RelayRegistry:
             return
         self._pending.pop(relay.relay_id, None)
         self._pending[relay.relay_id] = None
-        self._occupy(replace(moved, state=RelayState.OPENING, deadline=now + OPEN_TIMEOUT), relay.slot)
+        moving = replace(moved, state=RelayState.OPENING, deadline=now + OPEN_TIMEOUT)
+        self._occupy(moving, relay.slot)
+        if relay.slot in self.refusals:
+            self._fail_rejected(moving, relay.slot, self.refusals[relay.slot], now)
 
     def close(self, owner: str, relay_id: str, *, sender_stopped: bool, now: float) -> None:
         """A proxy gives a relay back; one that it does not own is left alone."""
@@ -357,7 +360,7 @@ class RelayRegistry:
     def _repeat(self, relay: Relay) -> None:
         if relay.slot is not None:
             self.messages.append((relay.owner, Allocated(relay_id=relay.relay_id, slot=relay.slot)))
-        if relay.state is RelayState.READY:
+        if relay.state is RelayState.READY and relay.receiver is not None:
             self.messages.append((relay.owner, Ready(relay_id=relay.relay_id)))
 
     def _ready(self, relay: Relay) -> None:

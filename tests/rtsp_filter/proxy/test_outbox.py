@@ -63,3 +63,12 @@ def test_a_frame_that_does_not_end_holds_a_limited_number_of_messages() -> None:
         assert outbox.message(b"x") == []
     with pytest.raises(OutboxFullError):
         outbox.message(b"x")
+
+
+def test_the_rest_of_a_frame_whose_beginning_was_never_passed_on_is_not_passed_on_either() -> None:
+    frame = encode_frame(0, b"SETUP rtsp://x RTSP/1.0")
+    _, rest, *_ = chunks_of(frame + encode_frame(1, b"next"), [4])
+    outbox = Outbox()
+    passed = b"".join(bytes(part) for part in outbox.media(rest))
+    assert passed == encode_frame(1, b"next")
+    assert outbox.dropped == 0

@@ -144,3 +144,8 @@ def test_a_stream_has_a_bounded_number_of_tracks(tracks: int, taken: bool) -> No
     body = sdp("v=0", *["m=video 0 RTP/AVP 96"] * tracks)
     with nullcontext() if taken else pytest.raises(SDPError, match="tracks"):
         describe(CLIENT, CAMERA, Headers(), body, "127.0.0.1")
+
+
+def test_an_announcement_of_more_tracks_than_anybody_has_is_refused_unread() -> None:
+    with pytest.raises(SDPError, match="26000 tracks"):
+        announced("rtsp://mesh/studio", "rtsp://192.0.2.10/live", b"v=0\r\n" + b"m=a 0 R 0\r\n" * 26_000)

@@ -82,9 +82,14 @@ class Relays:
 
     def __init__(self) -> None:
         self.opened: list[Relay] = []
+        self.moved = asyncio.Event()
         self.closed: list[tuple[str, bool]] = []
 
-    def open(self, session_id: str, media: str, receiver: Receiver) -> Relay:
+    def move(self, relay_id: str, receiver: Receiver) -> asyncio.Future[None]:
+        self.moved.set()
+        return next(relay.ready for relay in self.opened if relay.relay_id == relay_id)
+
+    def open(self, session_id: str, media: str, receiver: Receiver | None) -> Relay:
         loop = asyncio.get_running_loop()
         relay = Relay(relay_id=str(len(self.opened)), allocated=loop.create_future(), ready=loop.create_future())
         relay.ready.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -348,8 +353,8 @@ def another_session(scene: Scene) -> tuple[Session, Camera]:
     return scene.proxy.new_session(described, scene.connection(), LowerTransport.UDP), camera
 
 
-def setup(session: Session) -> Coroutine[Any, Any, Response]:
-    spec = parse_transports("RTP/AVP;unicast;client_port=5000-5001")[0]
+def setup(session: Session, offer: str = "RTP/AVP;unicast;client_port=5000-5001") -> Coroutine[Any, Any, Response]:
+    spec = parse_transports(offer)[0]
     return session.setup(request(Method.SETUP), spec, f"{CAMERA}/track=0", "video")
 
 
@@ -377,4 +382,54 @@ async def test_a_client_that_comes_back_without_its_session_gets_its_ports_again
     assert (await task).status == 200
     await scene.end()
     assert scene.session.ended
-    assert list(scene.proxy.udp_receivers.values()) == [second]
+    assert set(scene.proxy.udp_receivers.values()) == {second}
+
+
+@pytest.mark.parametrize("ports", ["5001-5002", "4998-5000", "6000-5000"])
+async def test_no_port_of_another_client_of_the_address_is_taken(ports: str) -> None:
+    scene = Scene()
+    await scene.with_a_track()
+    second, _ = another_session(scene)
+    with pytest.raises(RTSPError) as error:
+        await setup(second, f"RTP/AVP;unicast;client_port={ports}")
+    assert error.value.status == StatusCode.UNSUPPORTED_TRANSPORT
+
+
+async def test_one_track_is_set_up_at_a_time() -> None:
+    scene = Scene()
+    first = scene.set_up(0)
+    await scene.camera.asked_to(Method.SETUP)
+    with pytest.raises(RTSPError) as error:
+        await setup(scene.session)
+    assert error.value.status == StatusCode.METHOD_NOT_VALID_IN_THIS_STATE
+    await scene.camera.answer(Method.SETUP)
+    scene.relays.opened[0].ready.set_result(None)
+    assert (await first).status == 200
+
+
+@pytest.mark.parametrize("by_client", [True, False])
+async def test_a_recording_client_has_stopped_only_if_it_said_so(by_client: bool) -> None:
+    scene = Scene()
+    offer = "RTP/AVP;unicast;client_port=5000-5001;mode=record"
+    task = asyncio.create_task(setup(scene.session, offer))
+    await scene.camera.answer(Method.SETUP, 200, ("Transport", "RTP/AVP;unicast;server_port=6000-6001"))
+    await scene.relays.moved.wait()
+    scene.relays.opened[0].ready.set_result(None)
+    assert (await task).status == 200
+    if by_client:
+        ending = asyncio.create_task(scene.session.teardown(request(Method.TEARDOWN)))
+        await scene.camera.answer(Method.TEARDOWN)
+        await ending
+    else:
+        scene.proxy.session_over(scene.session, "an operator ended it")
+    await scene.end()
+    assert scene.relays.closed == [("0", by_client)]
+
+
+async def test_the_end_of_one_session_takes_nothing_from_another_one_on_its_connection() -> None:
+    scene = Scene()
+    await scene.with_a_track()
+    scene.client.camera_takes(False)  # for a session over TCP on the same connection
+    scene.proxy.session_over(scene.session, "test", close_client=False)
+    await scene.end()
+    assert scene.client._holds

@@ -30,3 +30,14 @@ def test_what_does_not_fit_a_frame_is_refused(channel: int, size: int) -> None:
 
 def test_the_largest_payload_fits() -> None:
     assert encode_frame(255, bytes(65535))[:4] == b"$\xff\xff\xff"
+
+
+def test_the_rest_of_a_frame_whose_beginning_was_given_to_nobody_is_no_frame() -> None:
+    parser, assembler = Parser(), FrameAssembler()
+    stream = encode_frame(0, b"$\x00\x00\x01xx") + encode_frame(1, b"next")
+    parser.receive_data(stream[:4])
+    assert parser.next_event() is not None  # not for this assembler
+    parser.receive_data(stream[4:])
+    chunk = parser.next_event()
+    assert isinstance(chunk, InterleavedChunk)
+    assert assembler.receive_chunk(chunk) == [(1, b"next")]

@@ -102,6 +102,25 @@ def test_a_move_that_is_never_acknowledged_fails() -> None:
     assert [(owner, type(message)) for owner, message in mesh.told()] == [("proxy", Failed)]
 
 
+def test_a_relay_that_leads_nowhere_yet_is_not_told_as_ready_when_its_proxy_comes_back() -> None:
+    mesh = Mesh()
+    held = replace(relay("a"), receiver=None)
+    mesh.registry.open(held, 0.0)
+    mesh.told()
+    mesh.registry.state("proxy", {"a": (held, 0)}, 1.0)
+    assert Ready(relay_id="a") not in [message for _, message in mesh.told()]
+
+
+def test_a_move_at_a_slot_that_the_media_proxy_has_refused_fails_in_its_words() -> None:
+    mesh = Mesh()
+    mesh.registry.open(replace(relay("a"), receiver=None), 0.0)
+    mesh.registry.slot_rejected(0, "address in use", 1.0)
+    mesh.told()
+    mesh.registry.open(relay("a"), 2.0)
+    [(_, failed)] = [told for told in mesh.told() if isinstance(told[1], Failed)]
+    assert "address in use" in failed.message
+
+
 def test_only_its_owner_moves_a_relay() -> None:
     mesh = Mesh()
     mesh.registry.open(relay("a"), 0.0)
