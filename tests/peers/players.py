@@ -18,7 +18,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from tests.peers.frames import MD5Lines, Y4MStream
-from tests.peers.process import START_SECONDS, Process
+from tests.peers.process import START_SECONDS, Process, ProcessError
 
 # Where scripts/vlc.sh puts a VLC that speaks RTSP; Debian 12's own was built without it.
 PRIVATE_VLC = Path(__file__).parents[2] / ".cache" / "vlc"
@@ -109,7 +109,10 @@ def play(
             return len(reader.frames) >= frames
 
         with Process([*prefix, *COMMANDS[player](url, transport, folder)], stdout=reader.feed) as process:
-            process.wait_until(decoded, timeout, f"{frames} frames")
+            try:
+                process.wait_until(decoded, timeout, f"{frames} frames")
+            except ProcessError as error:
+                raise ProcessError(f"{error}\n{len(reader.frames)} frames had come") from error
             while_playing()
             process.stop(SIGINT)
         return Played(frames=tuple(reader.frames), audio=(folder / SOUND).read_bytes(), log=process.output)
