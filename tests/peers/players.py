@@ -17,6 +17,7 @@ from signal import SIGINT
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from tests.peers.cameras import SYSTEM_PYTHON
 from tests.peers.frames import MD5Lines, Y4MStream
 from tests.peers.process import START_SECONDS, Process, ProcessError
 
@@ -47,6 +48,7 @@ class Tunnel(StrEnum):
     HTTPS = "https"
 
 
+GST_PLAYER = Path(__file__).with_name("gst_player.py")
 # GStreamer tells by the URL that it shall tunnel.
 GSTREAMER_TUNNELS = {Tunnel.HTTP: "rtsph://", Tunnel.HTTPS: "rtspsh://"}
 
@@ -145,18 +147,11 @@ def _ffmpeg(url: str, transport: Transport | Tunnel, folder: Path) -> list[str]:
 
 
 def _gstreamer(url: str, transport: Transport | Tunnel, folder: Path) -> list[str]:
-    video = "s. ! application/x-rtp,media=video ! rtph264depay ! h264parse ! avdec_h264"
-    pictures = "videoconvert ! video/x-raw,format=I420 ! checksumsink hash=md5 sync=false"
-    sound = "s. ! application/x-rtp,media=audio ! decodebin ! audioconvert ! audio/x-raw,format=S16LE"
     if isinstance(transport, Tunnel):
-        how = f"location={url.replace('rtsp://', GSTREAMER_TUNNELS[transport])}"
+        how = [url.replace("rtsp://", GSTREAMER_TUNNELS[transport])]
     else:
-        how = f"location={url} protocols={transport}"
-    pipeline = (
-        f"rtspsrc {how} tls-validation-flags=0 name=s "
-        f"{video} ! {pictures} {sound} ! filesink location={folder / SOUND} buffer-mode=unbuffered sync=false"
-    )
-    return ["gst-launch-1.0", "--quiet", *pipeline.split()]
+        how = [url, "--protocols", transport]
+    return [SYSTEM_PYTHON, str(GST_PLAYER), *how, "--sound", str(folder / SOUND)]
 
 
 def _vlc(url: str, transport: Transport | Tunnel, folder: Path) -> list[str]:
