@@ -16,6 +16,7 @@ from rtsp_filter.player.core import Phase, PlayerCore
 from rtsp_filter.player.events import ConnectionNeeded, PortsNeeded
 from rtsp_filter.rtp import Clip
 from rtsp_filter.rtsp import (
+    BOTH_VERSIONS,
     RTSPURL,
     ClientCore,
     Credentials,
@@ -50,7 +51,7 @@ def turns(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def assert_rtsp(written: bytes) -> None:
     """What a core has to send is whole messages and frames, whatever it repeats of what its peer said."""
-    parser, last = Parser(ROOMY), None
+    parser, last = Parser(ROOMY, versions=BOTH_VERSIONS), None
     parser.receive_data(written)
     while (event := parser.next_event()) is not None:
         last = event
@@ -111,7 +112,7 @@ def _do_as_asked(core: PlayerCore, now: float) -> None:
 def camera(data: bytes) -> None:
     """The bundled camera: every request of any of two clients is answered once, and no session outlives its end."""
     core = CameraCore(CameraSettings(), CLIP, unix_offset=0.0)
-    clients = [(Parser(), FrameAssembler(), _peer(number)) for number in range(2)]
+    clients = [(Parser(versions=BOTH_VERSIONS), FrameAssembler(), _peer(number)) for number in range(2)]
     now = 0.0
     with suppress(RTSPParseError):
         for number, sent in turns(data):

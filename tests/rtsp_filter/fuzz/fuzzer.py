@@ -36,9 +36,9 @@ class FuzzingError(Exception):
     """An input broke a promise, took too long or took too much memory; the message shows how."""
 
 
-def fuzz(target: str, seconds: int, learnt: Path) -> str:
+def fuzz(target: str, seconds: int, learnt: Path, *, seed: int = 0) -> str:
     """Fuzz one target; returns a line of figures. Inputs that reach something new are kept in the folder `learnt`, and
-    are where it begins besides the corpus. Raises FuzzingError."""
+    are where it begins besides the corpus. `seed` 0: other inputs every time. Raises FuzzingError."""
     for folder in (learnt, FOUND):
         folder.mkdir(parents=True, exist_ok=True)
     options = (
@@ -48,6 +48,7 @@ def fuzz(target: str, seconds: int, learnt: Path) -> str:
         f"-rss_limit_mb={MOST_MEMORY_MB}",
         f"-dict={TOKENS}",
         f"-artifact_prefix={FOUND}/{target}-",
+        f"-seed={seed}",
         "-print_final_stats=1",
     )
     done = subprocess.run(
