@@ -11,11 +11,11 @@ import pytest
 
 from rtsp_filter.camera import Camera, CameraSettings
 from rtsp_filter.rtsp import BOTH_VERSIONS, ClientCore, Parser, Request, Response, ResponseReceived, parse_transports
-from tests.peers.cameras import GstCamera
+from tests.peers.cameras import SYSTEM_PYTHON, GstCamera
 from tests.peers.clip import AudioCodec, Clip, bundled_clip
 from tests.peers.frames import MD5Lines, assert_contiguous
 from tests.peers.mesh import Mesh
-from tests.peers.players import Transport
+from tests.peers.players import GST_PLAYER, Transport
 from tests.peers.process import START_SECONDS, Process
 from tests.peers.rtsp_wire import ANSWER_SECONDS
 
@@ -60,12 +60,8 @@ async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, re
 def pictures(url: str, transport: Transport) -> list[str]:
     """The first pictures that GStreamer decodes, asking in RTSP 2.0."""
     reader = MD5Lines()
-    pipeline = (
-        f"rtspsrc location={url} protocols={transport} default-rtsp-version=2-0 name=s "
-        "s. ! application/x-rtp,media=video ! rtph264depay ! h264parse ! avdec_h264 "
-        "! videoconvert ! video/x-raw,format=I420 ! checksumsink hash=md5 sync=false"
-    )
-    with Process(["gst-launch-1.0", "--quiet", *pipeline.split()], stdout=reader.feed) as process:
+    player = [SYSTEM_PYTHON, str(GST_PLAYER), url, "--protocols", transport, "--rtsp-version", "2-0"]
+    with Process([*player, "--sound", "/dev/null"], stdout=reader.feed) as process:
         process.wait_until(lambda: len(reader.frames) >= FRAMES, START_SECONDS, f"{FRAMES} frames")
     return reader.frames
 

@@ -27,7 +27,7 @@ PIPELINE = (
 class Player:
     """Plays until it is interrupted, or something fails."""
 
-    def __init__(self, location: str, protocols: str, sound: str) -> None:
+    def __init__(self, *, location: str, protocols: str, version: str, sound: str) -> None:
         self.failed = False
         self.loop = GLib.MainLoop()
         self._media: dict[int, str] = {}
@@ -36,6 +36,7 @@ class Player:
         source = self._pipeline.get_by_name("source")
         source.set_property("location", location)
         source.set_property("tls-validation-flags", 0)
+        Gst.util_set_object_arg(source, "default-rtsp-version", version)
         if protocols:
             Gst.util_set_object_arg(source, "protocols", protocols)
         source.connect("select-stream", self._described)
@@ -70,10 +71,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("location")
     parser.add_argument("--protocols", default="", help="as rtspsrc has them: udp, tcp; else the URL says")
+    parser.add_argument("--rtsp-version", default="1-0", help="as rtspsrc has them: 1-0, 2-0")
     parser.add_argument("--sound", required=True, help="file for the decoded sound, S16LE")
     arguments = parser.parse_args()
     Gst.init(None)
-    player = Player(arguments.location, arguments.protocols, arguments.sound)
+    player = Player(
+        location=arguments.location,
+        protocols=arguments.protocols,
+        version=arguments.rtsp_version,
+        sound=arguments.sound,
+    )
     GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGINT, player.loop.quit)
     player.run()
     sys.exit(player.failed)
