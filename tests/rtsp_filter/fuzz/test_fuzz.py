@@ -1,5 +1,5 @@
-"""Whatever strangers send, each reader keeps its promises: seconds of inputs for each, the same ones every time, so that
-a release does not depend on luck. `make fuzz` goes on with others."""
+"""Whatever strangers send, each reader keeps its promises: seconds of inputs for each, the same ones every time, so
+that a release does not depend on luck. `make fuzz` goes on with others."""
 
 from __future__ import annotations
 
