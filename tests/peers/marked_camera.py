@@ -233,6 +233,8 @@ class CameraConnection(asyncio.Protocol):
 
     def _set_up(self, request: Request) -> Response:
         path, _, number = request.url.rpartition(f"/{_CONTROL}")
+        if not number.isdigit():
+            return respond(request, StatusCode.NOT_FOUND)
         session = self._sessions.get(request.headers.get("Session") or "")
         if session is None:
             session = FilmedSession(name=path.rpartition("/")[2], connection=self, size=self._camera.size)
