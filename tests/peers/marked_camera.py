@@ -243,6 +243,9 @@ class CameraConnection(asyncio.Protocol):
         track = SentTrack(number=int(number))
         (offer, *_) = parse_transports(request.headers.get("Transport") or "")
         answer = self._carry(session, track, offer)
+        before = session.tracks.get(track.number)
+        if before is not None and before.ports is not None:
+            before.ports.close()
         session.tracks[track.number] = track
         headers = [("Session", f"{session.id};timeout={SESSION_TIMEOUT}"), ("Transport", answer.encode())]
         return respond(request, StatusCode.OK, headers)
