@@ -24,8 +24,6 @@ from rtsp_filter.route_patience import NoAnswer
 from rtsp_filter.routing import Answer, Decision, NoRoute, NoRouteKind, Redirection, RouteRequest, Tried
 from rtsp_filter.rtsp import RTSPURL, Request, Response, RTSPError, StatusCode, respond
 
-"""Asks over the connection of what it is given. Raises UpstreamError where no answer comes."""
-
 _NO_ROUTE_STATUS = {
     NoRouteKind.NOT_FOUND: StatusCode.NOT_FOUND,
     NoRouteKind.NO_ENDPOINT: StatusCode.SERVICE_UNAVAILABLE,

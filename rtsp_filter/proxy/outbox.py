@@ -24,7 +24,6 @@ class Outbox:
     def __init__(self) -> None:
         self.mid_frame = False
         self.dropped = 0
-        self._dropping = False  # the rest of a frame that was not passed on from its beginning
         self._held: list[bytes] = []
 
     def message(self, data: bytes) -> list[Buffer]:
@@ -41,9 +40,7 @@ class Outbox:
 
         Without `room` a frame that was begun is finished, and those that begin here are dropped.
         """
-        if chunk.continuation and not self.mid_frame:  # of a frame whose beginning was never passed on
-            self._dropping = True
-        if not room or self._dropping:
+        if not room or (chunk.continuation and not self.mid_frame):
             return self._some(chunk, room=room)
         self.mid_frame = not chunk.whole
         if not self._held:
@@ -56,17 +53,14 @@ class Outbox:
     def _some(self, chunk: InterleavedChunk, *, room: bool) -> list[Buffer]:
         """The part of a run that is passed on: it begins and ends where frames do, but for one that goes on later."""
         ends_frame = chunk.whole or chunk.frames > 0
-        begins = chunk.continuation if self._dropping else 0
-        if self._dropping and not ends_frame:
-            return []
+        # The rest of a frame whose beginning was not passed on is not passed on either.
+        begins = 0 if self.mid_frame else chunk.continuation
         if room:
-            self._dropping = False
             passed = chunk.data[begins:]
             self.mid_frame = not chunk.whole and len(passed) > 0
         else:
             passed = chunk.data[begins : chunk.continuation]
             self.dropped += chunk.frames
-            self._dropping = chunk.frames > 0 and not chunk.whole
             self.mid_frame = self.mid_frame and not ends_frame
         if self.mid_frame or not self._held:
             return [passed] if passed else []

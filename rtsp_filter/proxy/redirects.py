@@ -13,16 +13,17 @@ from rtsp_filter.proxy.upstream import Upstream, UpstreamError
 from rtsp_filter.rtsp import RTSPURL, Response
 from rtsp_filter.rtsp.redirect import Redirects
 
-_REDIRECTS = range(300, 400)
+REDIRECTS = range(300, 400)
 
 Ask = Callable[[Described], Awaitable[Response]]
+"""Asks over the connection of what it is given. Raises UpstreamError where no answer comes."""
 
 
 async def followed(described: Described, response: Response, ask: Ask) -> tuple[Described, Response]:
     """The first answer that redirects no further, and the connection that it came by. Raises UpstreamError or
     RedirectError (502); no connection is left open then."""
     redirects = Redirects()
-    while response.status in _REDIRECTS:
+    while response.status in REDIRECTS:
         described.upstream.close()
         old = RTSPURL.parse(described.presentation.upstream_url)
         new = redirects.follow(old, response.headers.get("Location") or "")

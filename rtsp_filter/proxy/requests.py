@@ -15,7 +15,7 @@ from rtsp_filter.proxy.attempts import RedirectedError, connect, first_answer
 from rtsp_filter.proxy.forwarding import client_response, request_headers
 from rtsp_filter.proxy.limits import MAX_DESCRIBED, MAX_SESSIONS_PER_CONNECTION
 from rtsp_filter.proxy.presentation import Presentation, Track, announced, describe
-from rtsp_filter.proxy.redirects import Ask
+from rtsp_filter.proxy.redirects import REDIRECTS, Ask
 from rtsp_filter.proxy.session import Client, Described, Host, Session
 from rtsp_filter.proxy.upstream import UpstreamError
 from rtsp_filter.routing import RouteRequest
@@ -36,8 +36,6 @@ from rtsp_filter.rtsp import (
     respond,
     unsupported,
 )
-
-_REDIRECTS = range(300, 400)
 
 log = structlog.get_logger()
 
@@ -182,7 +180,7 @@ class RequestHandler:
             with self._proxy.endpoints.attempt(described.decision) as attempt:
                 response = await self._set_up(described, request, url, offered)
                 attempt.answered(response.status)
-            if response.status in _REDIRECTS:
+            if response.status in REDIRECTS:
                 raise UpstreamError("the camera redirects a SETUP; ask for its description again")
             return response
 

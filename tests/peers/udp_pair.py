@@ -5,14 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any
 
 from rtsp_filter.rtsp import Pair
-
-ATTEMPTS = 200
-# A burst of a hundred sessions, while the test is busy elsewhere.
-BUFFER_BYTES = 1 << 20
-MAX_DATAGRAM = 65_536
+from rtsp_filter.udp_ports import LARGEST_DATAGRAM, open_pair
 
 # RTCP or not, the datagram, and the port that it came from.
 Received = Callable[[bool, bytes, int], None]
@@ -22,7 +17,7 @@ class UDPPair:
     """Bound to `address`; `received` gets what arrives once `start` was called."""
 
     def __init__(self, address: str) -> None:
-        self._sockets = _bind_pair(address)
+        self._sockets = open_pair((address, 0))
         self.ports = Pair(*(sock.getsockname()[1] for sock in self._sockets))
         self._loop = asyncio.get_running_loop()
 
@@ -45,33 +40,7 @@ class UDPPair:
     def _read(self, sock: socket.socket, rtcp: bool, received: Received) -> None:
         while True:
             try:
-                data, source = sock.recvfrom(MAX_DATAGRAM)
+                data, source = sock.recvfrom(LARGEST_DATAGRAM)
             except OSError:
                 return
             received(rtcp, data, source[1])
-
-
-def _bind_pair(address: str) -> tuple[socket.socket, socket.socket]:
-    for _ in range(ATTEMPTS):
-        first = _bind(address, 0)
-        port = first.getsockname()[1]
-        try:
-            second = _bind(address, port ^ 1)
-        except OSError:
-            first.close()
-            continue
-        return (second, first) if port % 2 else (first, second)
-    raise OSError(f"no free pair of UDP ports at {address}")
-
-
-def _bind(address: str, port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setblocking(False)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
-    where: tuple[Any, ...] = (address, port)
-    try:
-        sock.bind(where)
-    except OSError:
-        sock.close()
-        raise
-    return sock
