@@ -31,13 +31,13 @@ lint: ## formatting, style, types and the direction of imports
 	@sh scripts/venv.sh requirements-dev.txt
 	@sh scripts/lint.sh
 
-proto: ## generate mesh/wire/relay_pb2* from relay.proto
+proto: ## generate mesh/wire/*_pb2* from the .proto files there
 	@sh scripts/venv.sh requirements-dev.txt
 	@sh scripts/proto.sh .
 
-bench: ## measure the mesh against direct connections; writes docs/benchmarks.md
+bench: ## measure the mesh against direct connections; writes docs/benchmarks.md; PARTS="setup tcp" measures only those
 	@sh scripts/venv.sh requirements-dev.txt
-	@exec $(VENV)/bin/python -m tests.bench
+	@exec $(VENV)/bin/python -m tests.bench --write $(PARTS)
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist

@@ -1,4 +1,4 @@
-"""`host:port` and `first-last` as people write them: read and written in this one place."""
+"""`host:port`, `first-last` and networks of groups as people write them: read and written in this one place."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 MAX_PORT = 65535
+# Routers pass on nothing of it, and hosts and routers talk to each other there (RFC 5771, section 4).
+_OF_PROTOCOLS = ipaddress.IPv4Network("224.0.0.0/24")
 _RANGE = re.compile(r"\s*([0-9]{1,5})\s*-\s*([0-9]{1,5})\s*\Z")
 # RFC 1123 section 2.1, underscores allowed because resolvers allow them.
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\.?\Z")
@@ -52,6 +54,19 @@ class PortRange(NamedTuple):
         if not found:
             raise AddressError(f'"{text}" is not FIRST-LAST, for example 20000-23999')
         return cls(int(found[1]), int(found[2]))
+
+
+def multicast_groups(text: str) -> ipaddress.IPv4Network:
+    """The groups that `text` names: 239.1.2.0/24. Raises AddressError."""
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError:
+        raise AddressError(f'"{text}" is no network of IPv4, for example 239.1.2.0/24') from None
+    if not network.is_multicast:
+        raise AddressError(f"{network} is no network of multicast groups; 239.0.0.0/8 is for private ones")
+    if network.overlaps(_OF_PROTOCOLS):
+        raise AddressError(f"{_OF_PROTOCOLS} is for the network's own protocols; 239.0.0.0/8 is for private groups")
+    return network
 
 
 def _host(host: str, text: str) -> str:

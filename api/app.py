@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from prometheus_client.exposition import choose_encoder
 from pydantic import Field
 
-from api import gateways, models, problems, views
+from api import canaries, endpoints, gateways, models, problems, views
 from api.docs_page import CONTENT_SECURITY_POLICY, docs_page
 from api.explain import Explainer
 from api.hosts import HostCheck
@@ -23,7 +23,7 @@ from api.metrics import registry_of
 from api.models import InvalidParameter, Listing, Problem
 from api.problems import ProblemError
 from mesh.model import ObjectName, RoutedMethod
-from rtsp_filter.routing import RouteTableError
+from rtsp_filter.routes.table import RouteTableError
 from rtsp_filter.rtsp import Headers, URLError
 from xds_server.control_plane import ControlPlane
 
@@ -96,6 +96,16 @@ def _add_mesh(app: FastAPI, plane: ControlPlane) -> None:
         """All backends with their endpoints, by name."""
         return Listing(items=tuple(views.backends(plane)))
 
+    @app.get("/v1/endpoints", tags=["mesh"])
+    async def list_endpoints() -> Listing[endpoints.MeasuredEndpoint]:
+        """All endpoints that RTSP proxies have dealt with, by backend and name, and what was measured of each."""
+        return Listing(items=tuple(endpoints.endpoints(plane)))
+
+    @app.get("/v1/canaries", tags=["mesh"])
+    async def list_canaries() -> Listing[canaries.Canary]:
+        """All canaries, by route: their share, what is measured of them, and how they came to where they are."""
+        return Listing(items=tuple(canaries.canaries(plane)))
+
     @app.get("/v1/gateways", tags=["mesh"])
     async def list_gateways() -> Listing[gateways.Gateway]:
         """All gateways of UDP and TCP, by name: each listener's route and backends, and how far the proxies are."""
@@ -103,7 +113,7 @@ def _add_mesh(app: FastAPI, plane: ControlPlane) -> None:
 
     @app.get("/v1/sources", tags=["mesh"])
     async def list_sources() -> Listing[models.Source]:
-        """Where routes and backends come from, and whether the latest change of each source was refused."""
+        """Where routes and backends come from, and what is wrong where the latest change of a source was refused."""
         return Listing(items=tuple(views.sources(plane)))
 
 

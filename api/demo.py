@@ -46,7 +46,8 @@ async def demo(settings: MeshSettings, *, seconds: float | None, transport: Play
 async def _start(mesh: Parts, camera: Camera) -> tuple[str, str]:
     """Start every part; gives the URL to play and the address of the REST API."""
     settings = mesh.settings
-    plane = await mesh.control_plane(fresh=True)
+    plane = mesh.read(fresh=True)
+    await mesh.control_plane(plane)
     xds = HostPort(host=_LOOPBACK, port=plane.port)
     mesh.envoy(xds)
     proxy = await mesh.rtsp_proxy(xds)

@@ -1,7 +1,8 @@
 """Where an RTSP URL leads to, and why: what `/v1/explain` answers.
 
 The answer is read from the very bytes that RTSP proxies get, with the very code that RTSP proxies use. It is the same
-each time: where a proxy leaves the choice to chance, all candidates are listed with their shares.
+each time: where a proxy leaves the choice to chance, all candidates are listed with their shares. Which of them a proxy
+leaves out just now, since they fail, is said beside them.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from typing import Any
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.route.v3 import route_pb2
+from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 
 from api import models, views
+from api.endpoints import left_out
 from mesh.model import Endpoint, RoutedMethod
-from rtsp_filter.route_matching import RouteEntry, upstream_path
-from rtsp_filter.routing import Answer, Chance, NoRoute, NoRouteKind, Redirection, RouteRequest, RouteTable
+from rtsp_filter.routes.matching import RouteEntry, upstream_path
+from rtsp_filter.routes.table import Answer, Chance, NoRoute, NoRouteKind, Redirection, RouteRequest, RouteTable
 from rtsp_filter.rtsp import RTSPURL, Headers
 from xds_server.cache import ResourceCache
 from xds_server.compile.routes import ROUTE_CONFIGURATION
 from xds_server.control_plane import ControlPlane
-from xds_server.resource_types import CLUSTER, ENDPOINT, ROUTE
+from xds_server.endpoint_reports import EndpointKey
+from xds_server.resource_types import CLUSTER, ENDPOINT, ROUTE, SECRET
 from xds_server.subscription import SyncState
 
 _REFUSALS = {
@@ -51,7 +55,7 @@ class Explainer:
         request = RouteRequest.of(url, method.value, headers)
         host = table.hosts.find(request.host)
         entry = None if host is None else host.find(request)
-        candidates = () if entry is None else tuple(_candidates(table, entry, request))
+        candidates = () if entry is None else tuple(_candidates(self._plane, table, entry, request))
         answer = table.decide(request, Chance(table, _chance_of_the_first(candidates)))
         outcome, status, message = _verdict(answer, candidates)
         route, rule = (None, None) if entry is None else views.split_route(entry.name)
@@ -87,6 +91,7 @@ def read_table(cache: ResourceCache) -> RouteTable:
         route_pb2.RouteConfiguration.FromString(configuration.body if configuration is not None else b""),
         _messages(cache, CLUSTER.type_url, cluster_pb2.Cluster),
         _messages(cache, ENDPOINT.type_url, endpoint_pb2.ClusterLoadAssignment),
+        _messages(cache, SECRET.type_url, secret_pb2.Secret),
     )
 
 
@@ -94,7 +99,9 @@ def _messages(cache: ResourceCache, type_url: str, message: Any) -> list[Any]:
     return [message.FromString(resource.body) for resource in cache.resources(type_url).values()]
 
 
-def _candidates(table: RouteTable, entry: RouteEntry, request: RouteRequest) -> Sequence[models.Candidate]:
+def _candidates(
+    plane: ControlPlane, table: RouteTable, entry: RouteEntry, request: RouteRequest
+) -> Sequence[models.Candidate]:
     rewritten = entry.rewritten(request.plain_path)
     shares = views.shares([cluster.weight for cluster in entry.clusters])
     return [
@@ -102,30 +109,38 @@ def _candidates(table: RouteTable, entry: RouteEntry, request: RouteRequest) -> 
             backend=cluster.name,
             weight=cluster.weight,
             share=share,
-            targets=_targets(table.endpoints(cluster.name), share, rewritten, request.query),
+            targets=_targets(plane, table, cluster.name, share, rewritten, request.query),
         )
         for cluster, share in zip(entry.clusters, shares, strict=True)
     ]
 
 
-def _targets(endpoints: Sequence[Endpoint], share: float, path: str, query: str) -> tuple[models.Target, ...]:
+def _targets(
+    plane: ControlPlane, table: RouteTable, cluster: str, share: float, path: str, query: str
+) -> tuple[models.Target, ...]:
+    endpoints = table.endpoints(cluster)
     return tuple(
         models.Target(
             endpoint=endpoint.name,
             address=endpoint.address,
             port=endpoint.port,
-            url=_upstream_url(endpoint, upstream_path(endpoint.path, path, query)),
+            url=_upstream_url(
+                table.access(cluster, endpoint).scheme, endpoint, upstream_path(endpoint.path, path, query)
+            ),
             transport=endpoint.transport,
             share=share / len(endpoints),
+            left_out=left_out(
+                plane, EndpointKey(cluster, endpoint.name, endpoint.address, endpoint.port, endpoint.path)
+            ),
         )
         for endpoint in endpoints
     )
 
 
-def _upstream_url(endpoint: Endpoint, target: str) -> str:
+def _upstream_url(scheme: str, endpoint: Endpoint, target: str) -> str:
     path, mark, query = target.partition("?")
     return str(
-        RTSPURL(scheme="rtsp", host=endpoint.address, port=endpoint.port, path=path, query=query if mark else None)
+        RTSPURL(scheme=scheme, host=endpoint.address, port=endpoint.port, path=path, query=query if mark else None)
     )
 
 

@@ -28,6 +28,17 @@ def run_until_signal(main: Callable[[], Awaitable[int]]) -> int:
         return runner.run(guarded())
 
 
+async def until_terminated() -> None:
+    """Wait for SIGTERM, in a command's coroutine: the first one cancels nothing, any other does."""
+    loop, task, asked = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
+    assert task is not None
+    loop.add_signal_handler(signal.SIGTERM, asked.set)
+    try:
+        await asked.wait()
+    finally:
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+
+
 def allow_all_files() -> int:
     """Raise this process's limit of open files, and that of the processes it starts, as far as it may; gives the limit.
 

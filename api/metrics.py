@@ -7,6 +7,7 @@ nothing for each resource of one that is up to date.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -15,10 +16,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from api import gateways, models, views
+from api import endpoints, gateways, models, views
 from mesh.gateways import TransportProtocol
+from xds_server.compile.users import secret_name
 from xds_server.control_plane import ControlPlane
-from xds_server.relays.registry import RelayState
+from xds_server.relays.relay import RelayState
 from xds_server.relays.slots import SlotState
 from xds_server.resource_types import RESOURCE_TYPES, resource_type
 from xds_server.subscription import Fault, Traffic
@@ -26,6 +28,19 @@ from xds_server.subscription import Fault, Traffic
 Labels = TypeVar("Labels", bound=tuple[str, ...])
 # A value of each label of a metric, and the metric's value.
 Sample = tuple[tuple[str, ...], float]
+# What is counted of backends: fields of Totals, with name and meaning.
+_TOTALS = {
+    "setups": ("msm_setups", "DESCRIBE, ANNOUNCE and first SETUP that cameras were asked."),
+    "failed_setups": ("msm_setups_failed", "Those that were not answered, or with 453 or a status from 500 on."),
+    "refused_setups": ("msm_setups_refused", "Those that were answered with another of the 400s than 401, 407 or 461."),
+    "refused": ("msm_sessions_without_endpoint", "Sessions that found no endpoint."),
+    "opened_connections": ("msm_upstream_connections_opened", "Connections to cameras that were opened."),
+    "keepalives": ("msm_upstream_keepalives", "Requests that only keep cameras' sessions alive."),
+    "failed_keepalives": ("msm_upstream_keepalives_failed", "Those that were not answered, or for no session."),
+    "frames_dropped": ("msm_frames_dropped", "Interleaved frames that players did not take in time."),
+    "packets": ("msm_sampled_packets", "RTP packets that sessions which nobody watches should have had."),
+    "lost_packets": ("msm_sampled_packets_lost", "Those of them that did not arrive."),
+}
 
 
 def registry_of(plane: ControlPlane, version: str) -> CollectorRegistry:
@@ -48,7 +63,11 @@ class MeshCollector(Collector):
         yield _gauge("msm_ready", "1 when a session would work now, 0 otherwise.", not self._plane.not_ready())
         yield from self._mesh()
         yield from self._gateways()
+        yield from self._endpoints()
+        yield self._wrong_passwords()
+        yield from self._canaries()
         yield from self._traffic()
+        yield from self._media()
         yield from self._slots()
         yield from self._proxies()
         yield from self._exchanges()
@@ -59,7 +78,7 @@ class MeshCollector(Collector):
         plane = self._plane
         yield _gauge("msm_routes", "RTSPRoutes in the mesh.", len(plane.mesh.routes))
         yield _gauge("msm_backends", "Backends in the mesh.", len(plane.mesh.backends))
-        failed = [((source.name,), float(source.error is not None)) for source in views.sources(plane)]
+        failed = [((source.name,), float(bool(source.errors))) for source in views.sources(plane)]
         text = "1 when the latest change of a source was refused and its last good state stays, 0 otherwise."
         yield _labelled("msm_source_refused", text, ("source",), failed)
 
@@ -82,9 +101,45 @@ class MeshCollector(Collector):
         text = "Listeners of gateways that a proxy refused; GET /v1/gateways has its words."
         yield _labelled("msm_gateway_listeners_refused", text, ("proxy",), refused)
 
+    def _endpoints(self) -> Iterator[Metric]:
+        """By backend: endpoints may be ten thousand."""
+        reports, now = self._plane.measured.reports, time.time()
+        states: Counter[tuple[str, str]] = Counter()
+        connections: Counter[tuple[str]] = Counter()
+        for key, reported in reports.endpoints():
+            for each in reported:
+                states[key.cluster, endpoints.state_of(each.status, now).value] += 1
+                connections[(key.cluster,)] += each.status.connections
+        text = "Endpoints of backends, as each RTSP proxy that has dealt with them sees them."
+        yield _labelled("msm_endpoints", text, ("backend", "state"), _samples(states))
+        text = "RTSP proxies' open connections to cameras."
+        yield _labelled("msm_upstream_connections", text, ("backend",), _samples(connections))
+        for field, (name, text) in _TOTALS.items():
+            family = CounterMetricFamily(name, text, labels=("backend",))
+            for backend, totals in sorted(reports.totals.items()):
+                family.add_metric((backend,), getattr(totals, field))
+            yield family
+
+    def _wrong_passwords(self) -> Metric:
+        """By AuthenticationFilter: who guesses names of users must not make time series."""
+        counts = self._plane.measured.reports.wrong_passwords
+        text = "Wrong passwords, and names of users that there are not."
+        family = CounterMetricFamily("msm_wrong_passwords", text, labels=("users",))
+        for users in sorted(self._plane.mesh.users):
+            family.add_metric((str(users),), counts[secret_name(users)])
+        return family
+
+    def _canaries(self) -> Iterator[Metric]:
+        shares = [
+            ((str(route), str(rollout.canary.backend)), rollout.step.percent / 100)
+            for route, rollout in sorted(self._plane.measured.canaries.rollouts.items())
+        ]
+        text = "A canary's share of its route's sessions, from 0 to 1."
+        yield _labelled("msm_canary_share", text, ("route", "backend"), shares)
+
     def _traffic(self) -> Iterator[Metric]:
         sessions = Counter((item.transport, item.state) for item in views.sessions(self._plane))
-        for transport in (models.SessionTransport.UDP, models.SessionTransport.TCP):
+        for transport in set(models.SessionTransport) - {models.SessionTransport.UNKNOWN}:
             for state in (models.SessionState.READY, models.SessionState.PLAYING):
                 sessions.setdefault((transport, state), 0)
         yield _labelled("msm_sessions", "RTSP sessions of players.", ("transport", "state"), _samples(sessions))
@@ -92,6 +147,24 @@ class MeshCollector(Collector):
         relays.update(relay.state for relay in self._plane.media.registry.relays.values())
         by_state = [((state.value,), float(count)) for state, count in relays.items()]
         yield _labelled("msm_relays", "Relays, each one track of a session over UDP.", ("state",), by_state)
+
+    def _media(self) -> Iterator[Metric]:
+        """As the media proxy counts it: no labels but those whose values are known here."""
+        activity = self._plane.node.reports.activity
+        counts = [((kind.value,), float(count)) for kind, count in activity.counts(time.monotonic()).items()]
+        text = "Relays by what their media does; silent ones should play, and nothing comes from their senders."
+        yield _labelled("msm_relays_activity", text, ("activity",), counts)
+        total = activity.total
+        packets = CounterMetricFamily(
+            "msm_media_packets", "Packets of RTP from senders, and to receivers.", labels=("direction",)
+        )
+        packets.add_metric(("received",), total.received)
+        packets.add_metric(("sent",), total.sent)
+        yield packets
+        text = "Bytes of RTP to receivers."
+        yield CounterMetricFamily("msm_media_sent_bytes", text, value=total.sent_bytes)
+        text = "Packets of RTCP that came from receivers."
+        yield CounterMetricFamily("msm_receiver_packets", text, value=total.heard)
 
     def _slots(self) -> Iterator[Metric]:
         pool = self._plane.media.registry.pool
@@ -104,7 +177,7 @@ class MeshCollector(Collector):
         streams = Counter(dict.fromkeys(((kind,) for kind in models.ProxyKind), 0))
         streams.update((views.kind_of(proxy),) for proxy in plane.proxies.values())
         yield _labelled("msm_xds_streams", "Proxies' open xDS streams.", ("kind",), _samples(streams))
-        yield _gauge("msm_relay_streams", "RTSP proxies' open relay streams.", len(plane.relay_streams))
+        yield _gauge("msm_relay_streams", "RTSP proxies' open relay streams.", len(plane.relays.streams))
 
     def _exchanges(self) -> Iterator[Metric]:
         """What was exchanged on all xDS streams, those that have ended too."""

@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from mesh.model import BackendTransport, PathMatchType, PathRewriteType, RoutedMethod, TextMatchType
-from xds_server.relays.registry import RelayState
+from xds_server.relays.activity import Activity
+from xds_server.relays.relay import RelayState
 from xds_server.subscription import SyncState, XdsProtocol
 
 Item = TypeVar("Item")
@@ -69,6 +70,13 @@ class BackendShare(ApiModel):
     share: float = Field(description="Its share of the sessions, from 0 to 1.", json_schema_extra={"unit": "1"})
 
 
+class MirrorShare(ApiModel):
+    """A backend where a part of the rule's sessions is set up as well, to be measured."""
+
+    backend: str = Field(description="Name of the backend, namespace/name.")
+    share: float = Field(description="The part of the sessions, from 0 to 1.", json_schema_extra={"unit": "1"})
+
+
 class Redirect(ApiModel):
     """What is different in the URL that players are told to ask for."""
 
@@ -115,7 +123,9 @@ class Rule(ApiModel):
     )
     try_timeout: float | None = Field(description="For each try; null: none.", json_schema_extra={"unit": "s"})
     retry: Retry | None = Field(description="Null: one more endpoint, if the first cannot be reached.")
+    users: str | None = Field(description="The AuthenticationFilter with those whom it is for; null: everybody.")
     backends: tuple[BackendShare, ...] = Field(description="Where sessions go; empty if the rule redirects.")
+    mirrors: tuple[MirrorShare, ...] = Field(description="Where sessions go as well, seen by nobody.")
 
 
 class Route(ApiModel):
@@ -135,7 +145,15 @@ class Endpoint(ApiModel):
     port: int = Field(description="TCP port of RTSP.")
     path: str = Field(description="What is put in front of every path; empty: nothing.")
     transport: BackendTransport = Field(description="How media may travel from it to the mesh.")
+    has_credentials: bool = Field(description="Whether the mesh has a user name and a password for it.")
     sessions: int = Field(description="Sessions that all RTSP proxies have there now, by address and port.")
+
+
+class BackendTLS(ApiModel):
+    """How servers prove who they are."""
+
+    hostname: str = Field(description="The host name, or IP address, that their certificates must be for.")
+    system: bool = Field(description="Whether the system's authorities are trusted, or those of ConfigMaps.")
 
 
 class Backend(ApiModel):
@@ -144,6 +162,7 @@ class Backend(ApiModel):
     namespace: str = Field(description="Namespace of the backend.")
     name: str = Field(description="Name, unique in its namespace; `service:port` for a port of a Service.")
     endpoints: tuple[Endpoint, ...] = Field(description="Its servers; empty: a session gets 503.")
+    tls: BackendTLS | None = Field(description="How they are spoken to by TLS; null: in the clear.")
 
 
 class Source(ApiModel):
@@ -153,7 +172,10 @@ class Source(ApiModel):
     routes: tuple[str, ...] = Field(description="Routes of its last good state, namespace/name.")
     backends: tuple[str, ...] = Field(description="Backends of its last good state, namespace/name.")
     gateways: tuple[str, ...] = Field(description="Gateways of its last good state, namespace/name.")
-    error: str | None = Field(description="Why its latest change was refused; null if it was not.")
+    taken_at: datetime | None = Field(description="Since when that state stands; null: there never was a good one.")
+    errors: tuple[str, ...] = Field(
+        description="Why its latest change was refused, each problem with its file and line; empty if it was not."
+    )
 
 
 # Sessions and relays
@@ -165,6 +187,7 @@ class SessionTransport(StrEnum):
     UNKNOWN = "unknown"
     UDP = "udp"
     TCP = "tcp"
+    MULTICAST = "multicast"
 
 
 class SessionState(StrEnum):
@@ -191,7 +214,9 @@ class Session(ApiModel):
     endpoint: str = Field(description="The endpoint of that backend.")
     media: tuple[str, ...] = Field(description='Its tracks: "video", "audio".')
     relays: tuple[str, ...] = Field(description="Ids of the relays that carry its tracks; none over TCP.")
-    proxy: str = Field(description="Node id of the RTSP proxy that serves it.")
+    proxy: str = Field(
+        description="Node id of the RTSP proxy that serves it; empty while it waits for one, since its own is gone."
+    )
     started_at: datetime = Field(description="When it began.")
 
 
@@ -209,6 +234,21 @@ class Receiver(ApiModel):
     ports: PortPair = Field(description="The player's ports.")
 
 
+class RelayTraffic(ApiModel):
+    """What has passed through a relay, as the media proxy counts it; it is a second old at most."""
+
+    packets_received: int = Field(description="Packets of RTP that came from the sender.")
+    packets_sent: int = Field(description="Packets of RTP that went to the receiver.")
+    bytes_sent: int = Field(description="Bytes of RTP that went to the receiver.", json_schema_extra={"unit": "B"})
+    receiver_packets: int = Field(description="Packets of RTCP that came from the receiver.")
+    media_age: float | None = Field(
+        description="Since when nothing came from the sender; null: never yet.", json_schema_extra={"unit": "s"}
+    )
+    receiver_age: float | None = Field(
+        description="Since when nothing came from the receiver; null: never yet.", json_schema_extra={"unit": "s"}
+    )
+
+
 class Relay(ApiModel):
     """One track's way through the media proxy."""
 
@@ -223,6 +263,11 @@ class Relay(ApiModel):
     ingress: PortPair | None = Field(description="Where the camera sends to; null while it waits.")
     egress: PortPair | None = Field(description="Where the player sees media come from; null while it waits.")
     receiver: Receiver | None = Field(description="Where the media goes; null while that is not known yet.")
+    activity: Activity = Field(
+        description="flowing; silent: its session plays, and nothing comes from the sender; idle: its session does not"
+        " play; unknown: the media proxy has not reported, or not for long enough."
+    )
+    traffic: RelayTraffic | None = Field(description="What has passed; null: the media proxy has not reported yet.")
     proxy: str = Field(description="Node id of the RTSP proxy that asked for it.")
 
 
@@ -320,6 +365,7 @@ class Target(ApiModel):
     url: str = Field(description="What it is asked for.")
     transport: BackendTransport = Field(description="How media may travel from it to the mesh.")
     share: float = Field(description="Its share of the sessions, from 0 to 1.", json_schema_extra={"unit": "1"})
+    left_out: tuple[str, ...] = Field(description="RTSP proxies that give it no new sessions now, and why. No share.")
 
 
 class Candidate(ApiModel):

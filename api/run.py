@@ -19,11 +19,12 @@ import structlog
 import uvicorn
 
 from api.app import create_app
-from api.loop import run_until_signal
+from api.loop import run_until_signal, until_terminated
+from api.progress import tell_until_ready
 from api.settings import DEFAULT_RTSPS, HostPort, MeshSettings
 from mesh.documents import compile_documents, route_options
 from mesh.model import MeshError, PathMatchType
-from rtsp_filter.proxy import Listen, ProxyLimits, ProxySettings, RTSPProxy, SecureListen
+from rtsp_filter.proxy import Listen, MulticastSettings, ProxyLimits, ProxySettings, RTSPProxy, SecureListen
 from xds_server.compile.envoy_parts import RECEIVE_BUFFER_BYTES
 from xds_server.control_plane import ControlPlane, ControlPlaneSettings
 from xds_server.envoy import EnvoyProcess, TcpAddress, check_gateway_ports, check_media_ports
@@ -32,6 +33,7 @@ from xds_server.relays.registry import SETTLE_TIME
 from xds_server.relays.slots import SlotLayout
 from xds_server.sources.files import FileSource
 from xds_server.sources.reading import SOURCE
+from xds_server.sources.refusals import refusal_lines
 
 _RECEIVE_BUFFER_LIMIT = Path("/proc/sys/net/core/rmem_max")
 # What the slice of --route calls itself.
@@ -61,7 +63,8 @@ def run(main: Callable[[], Awaitable[int]]) -> int:
             known, unknown = group.split((OSError, MeshError, TimeoutError))
             if known is None or unknown is not None:
                 raise
-            log.error("the mesh cannot run", error="; ".join(str(error) for error in known.exceptions))
+            for line in refusal_lines("\n".join(str(error) for error in known.exceptions)):
+                log.error("the mesh cannot run", error=line)
             return 1
 
     return run_until_signal(explained)
@@ -74,17 +77,20 @@ class Parts:
         self.settings = settings
         self._tasks = tasks
         self._running: list[asyncio.Task[None]] = []
+        self._files: FileSource | None = None
 
-    async def control_plane(self, *, fresh: bool) -> ControlPlane:
-        """Start the control plane and its sources. `fresh`: no proxy can be older than this process."""
-        warn_of_small_buffers()
+    def read(self, *, fresh: bool) -> ControlPlane:
+        """A control plane that has read its sources, and does not run yet. `fresh`: no proxy can be older than this
+        process. Raises MeshError."""
         settings = self.settings
         first, last = settings.media_ports
         plane = ControlPlane(
             ControlPlaneSettings(
                 listen=str(settings.xds),
                 media=MediaSettings(
-                    layout=SlotLayout(first_port=first, last_port=last), addresses=settings.media_address
+                    layout=SlotLayout(first_port=first, last_port=last),
+                    addresses=settings.media_address,
+                    multicast_ttl=settings.multicast_ttl,
                 ),
                 media_node=settings.media_node,
                 settle_time=0.0 if fresh else SETTLE_TIME,
@@ -92,9 +98,15 @@ class Parts:
             )
         )
         self._sources(plane)
-        self._start(plane.run(), f"control plane (--xds {settings.xds})")
-        await plane.listening.wait()
         return plane
+
+    async def control_plane(self, plane: ControlPlane) -> None:
+        """Start the control plane that `read` has given, and follow its files."""
+        warn_of_small_buffers()
+        if self._files is not None:
+            self._start(self._files.run(), "files")
+        self._start(plane.run(), f"control plane (--xds {self.settings.xds})")
+        await plane.listening.wait()
 
     def _source_names(self) -> Iterator[str]:
         if self.settings.route:
@@ -109,15 +121,14 @@ class Parts:
         if settings.route:
             plane.set_slice(compile_documents(route_options(settings.route), source=_COMMAND_LINE))
         if settings.file:
-            files = FileSource(
+            self._files = FileSource(
                 settings.file,
                 on_slice=plane.set_slice,
                 on_error=lambda error: plane.source_failed(SOURCE, str(error)),
             )
-            plane.set_slice(files.load())
-            self._start(files.run(), "files")
+            plane.set_slice(self._files.load())
         if plane.source_errors:
-            raise MeshError("; ".join(plane.source_errors.values()))
+            raise MeshError("\n".join(plane.source_errors.values()))
 
     async def api(self, plane: ControlPlane) -> int:
         """Start the REST API; gives its port."""
@@ -152,6 +163,7 @@ class Parts:
             ProxySettings(
                 listen=Listen(address=settings.rtsp.host, port=settings.rtsp.port),
                 secure=_secure_listen(settings),
+                multicast=_multicast(settings),
                 control_plane=str(xds),
                 node_id=settings.rtsp_node,
                 limits=limits,
@@ -183,6 +195,13 @@ def _secure_listen(settings: MeshSettings) -> SecureListen | None:
     )
 
 
+def _multicast(settings: MeshSettings) -> MulticastSettings | None:
+    """What players of multicast get; nothing without groups."""
+    if settings.multicast_groups is None:
+        return None
+    return MulticastSettings(groups=settings.multicast_groups, ttl=settings.multicast_ttl)
+
+
 @asynccontextmanager
 async def parts(settings: MeshSettings) -> AsyncIterator[Parts]:
     """Parts that end together: when the block ends, when one of them fails, or by cancellation."""
@@ -197,15 +216,16 @@ async def parts(settings: MeshSettings) -> AsyncIterator[Parts]:
 async def up(settings: MeshSettings) -> int:
     """A whole mesh."""
     async with parts(settings) as mesh:
+        plane = mesh.read(fresh=True)  # before any port is looked at: what is asked for is mended first
         first, last = settings.media_ports
         check_media_ports(range(first, last + 1), settings.media_address)
-        plane = await mesh.control_plane(fresh=True)
         check_gateway_ports(plane.mesh.attachments, settings.media_address)
+        await mesh.control_plane(plane)
         xds = HostPort(host=reachable(settings.xds.host), port=plane.port)
         mesh.envoy(xds)
         proxy = await mesh.rtsp_proxy(xds)
         await mesh.api(plane)
-        await plane.ready.wait()
+        await tell_until_ready(plane)
         say_what_plays(plane, HostPort(host=settings.rtsp.host, port=proxy.port))
         await forever()
     return 0
@@ -214,16 +234,21 @@ async def up(settings: MeshSettings) -> int:
 async def serve(settings: MeshSettings) -> int:
     """A control plane, which proxies older than itself may come back to."""
     async with parts(settings) as mesh:
-        await mesh.api(await mesh.control_plane(fresh=False))
+        plane = mesh.read(fresh=False)
+        await mesh.control_plane(plane)
+        await mesh.api(plane)
         await forever()
     return 0
 
 
 async def proxy(settings: MeshSettings) -> int:
-    """An RTSP proxy."""
+    """An RTSP proxy, which SIGTERM ends when its sessions have ended or gone to others; a second one ends it at once,
+    as SIGINT does."""
     async with parts(settings) as mesh:
-        await mesh.rtsp_proxy(settings.xds)
-        await forever()
+        rtsp = await mesh.rtsp_proxy(settings.xds)
+        freeze()
+        await until_terminated()
+        await rtsp.drain(settings.drain_time)
     return 0
 
 
@@ -260,11 +285,16 @@ def reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
-async def forever() -> None:
-    """Wait for cancellation. What has started stays: the garbage collector, which stops media over TCP while it looks
-    at everything there is, need not look at it again."""
+def freeze() -> None:
+    """What has started stays: the garbage collector, which stops media over TCP while it looks at everything there is,
+    need not look at it again."""
     gc.collect()
     gc.freeze()
+
+
+async def forever() -> None:
+    """Wait for cancellation."""
+    freeze()
     await asyncio.get_running_loop().create_future()
 
 
@@ -332,5 +362,8 @@ async def _named(coroutine: Awaitable[object], name: str) -> None:
 
 def _reason(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return "another program has this address; if it is another mesh, give this one addresses of its own"
+        return (
+            "another program has this address: choose another; a second mesh on this machine wants --rtsp, --api, --xds"
+            " and --media-ports of its own"
+        )
     return error.strerror or str(error)

@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +23,8 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, SettingsConfigDict
 
-from api.addresses import HostPort, PortRange
+from api.addresses import HostPort, PortRange, multicast_groups
+from mesh.documents import RouteOptionError, route_options
 from mesh.documents.messages import suggestion
 from xds_server.relays.slots import SlotLayout
 
@@ -45,6 +47,9 @@ MAX_WORKERS = 64
 DEFAULT_SESSION_TIMEOUT = 60
 MIN_SESSION_TIMEOUT = 5
 MAX_SESSION_TIMEOUT = 86_400
+# Kubernetes kills a process 30 s after SIGTERM: there is time left to end what is over TCP in order.
+DEFAULT_DRAIN_TIME = 20
+MAX_DRAIN_TIME = 86_400
 # Beside 8554, as MediaMTX and others have it: the scheme's own port, 322, takes root.
 DEFAULT_RTSPS = HostPort(host="127.0.0.1", port=8322)
 # Kubernetes sets these for Services whose names begin with "msm".
@@ -79,6 +84,10 @@ def _host_port(value: object) -> object:
 
 def _port_range(value: object) -> object:
     return PortRange.parse(value) if isinstance(value, str) else value
+
+
+def _groups(value: object) -> object:
+    return multicast_groups(value) if isinstance(value, str) else value
 
 
 def _split_on(separator: str | None) -> BeforeValidator:
@@ -149,8 +158,21 @@ class MeshSettings(BaseSettings):
         default=("127.0.0.1",),
         description="Addresses of media: one IPv4, one IPv6 or both, with a comma between them in the environment.",
     )
+    multicast_groups: Annotated[IPv4Network | None, NoDecode, BeforeValidator(_groups)] = Field(
+        default=None,
+        description="ADDRESS/LENGTH: the multicast groups that this RTSP proxy, and no other one, may send streams to,"
+        " as in 239.1.2.0/24; by default players get no multicast.",
+    )
+    multicast_ttl: int = Field(
+        default=1,
+        ge=1,
+        le=255,
+        description="Time to live of multicast: how many networks it may pass; the same for control plane and RTSP"
+        " proxies.",
+    )
     route: Annotated[tuple[str, ...], NoDecode, _split_on(None)] = Field(
         default=(),
+        repr=False,  # there may be passwords in the URLs
         description="PATH=URL: cameras by path, with spaces between them in the environment.",
     )
     file: Annotated[tuple[Path, ...], NoDecode, _split_on(os.pathsep)] = Field(
@@ -176,8 +198,24 @@ class MeshSettings(BaseSettings):
         description="Seconds after which a player's session has ended at the latest, if neither it sends a request nor"
         " its machine answers TCP's probes.",
     )
+    drain_time: int = Field(
+        default=DEFAULT_DRAIN_TIME,
+        ge=0,
+        le=MAX_DRAIN_TIME,
+        description="Seconds that an RTSP proxy's sessions go on after SIGTERM; those over UDP go on at other proxies"
+        " then.",
+    )
     log_format: LogFormat = Field(default=LogFormat.CONSOLE, description="console for people, json for collectors.")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error.")
+
+    @field_validator("route")
+    @classmethod
+    def _check_route(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            route_options(value)
+        except RouteOptionError as error:
+            raise ValueError(str(error).removeprefix("--route ")) from None
+        return value
 
     @field_validator("rtsps_certificate")
     @classmethod

@@ -15,13 +15,15 @@ from rtsp_filter.rtsp import RTSPURL, URLError
 from xds_server.client_status import statuses_of
 from xds_server.control_plane import ControlPlane
 from xds_server.envoy.bootstrap import GATEWAY_CLUSTER, MEDIA_CLUSTER
-from xds_server.relays.registry import Relay
+from xds_server.relays.activity import Activity, RelayActivity
+from xds_server.relays.relay import Relay
 from xds_server.resource_types import RESOURCE_TYPES, resource_type
 from xds_server.subscription import ConnectedProxy, SyncState
 
 _TRANSPORTS = {
     relay_pb2.UDP: models.SessionTransport.UDP,
     relay_pb2.TCP: models.SessionTransport.TCP,
+    relay_pb2.MULTICAST: models.SessionTransport.MULTICAST,
 }
 _KINDS = {MEDIA_CLUSTER: models.ProxyKind.MEDIA, GATEWAY_CLUSTER: models.ProxyKind.GATEWAY}
 _STATES = {
@@ -64,7 +66,8 @@ def sources(plane: ControlPlane) -> list[models.Source]:
             routes=tuple(map(str, sorted(part.routes))),
             backends=tuple(map(str, sorted(part.backends))),
             gateways=tuple(map(str, sorted(part.gateways))),
-            error=plane.source_errors.get(part.source),
+            taken_at=_time(plane.taken_at[part.source]) if part.source in slices else None,
+            errors=tuple(plane.source_errors.get(part.source, "").splitlines()),
         )
         for part in parts
     ]
@@ -98,9 +101,11 @@ def _rule(rule: mesh_model.Rule) -> models.Rule:
         timeout=rule.timeout,
         try_timeout=rule.try_timeout,
         retry=None if retry is None else models.Retry(attempts=retry.attempts, codes=retry.codes),
+        users=None if rule.users is None else str(rule.users),
         backends=tuple(
             models.BackendShare(backend=str(item.backend), weight=item.weight, share=share) for item, share in weighted
         ),
+        mirrors=tuple(models.MirrorShare(backend=str(each.backend), share=float(each.part)) for each in rule.mirrors),
     )
 
 
@@ -143,6 +148,7 @@ def _condition(match: mesh_model.NamedMatch) -> models.NamedMatch:
 
 
 def _backend(backend: mesh_model.Backend, sessions: Counter[tuple[str, str]]) -> models.Backend:
+    tls = backend.tls
     return models.Backend(
         namespace=backend.name.namespace,
         name=backend.name.name,
@@ -153,10 +159,12 @@ def _backend(backend: mesh_model.Backend, sessions: Counter[tuple[str, str]]) ->
                 port=endpoint.port,
                 path=endpoint.path,
                 transport=endpoint.transport,
+                has_credentials=bool(endpoint.credentials),
                 sessions=sessions[str(backend.name), f"{endpoint.address}:{endpoint.port}"],
             )
             for endpoint in backend.endpoints
         ),
+        tls=None if tls is None else models.BackendTLS(hostname=tls.hostname, system=tls.authorities is None),
     )
 
 
@@ -215,6 +223,7 @@ def _relay(plane: ControlPlane, relay: Relay) -> models.Relay:
     media = plane.settings.media
     ports = None if relay.slot is None else media.layout.ports(relay.slot)
     receiver = relay.receiver
+    seen = plane.node.reports.activity.relay(relay.relay_id, time.monotonic())
     return models.Relay(
         id=relay.relay_id,
         session=relay.session_id,
@@ -229,7 +238,20 @@ def _relay(plane: ControlPlane, relay: Relay) -> models.Relay:
         else models.Receiver(
             address=receiver.address, ports=models.PortPair(rtp=receiver.rtp_port, rtcp=receiver.rtcp_port)
         ),
+        activity=Activity.UNKNOWN if seen is None else seen.activity,
+        traffic=None if seen is None else _traffic(seen),
         proxy=relay.owner,
+    )
+
+
+def _traffic(seen: RelayActivity) -> models.RelayTraffic:
+    return models.RelayTraffic(
+        packets_received=seen.traffic.received,
+        packets_sent=seen.traffic.sent,
+        bytes_sent=seen.traffic.sent_bytes,
+        receiver_packets=seen.traffic.heard,
+        media_age=seen.media_age,
+        receiver_age=seen.heard_age,
     )
 
 
@@ -243,7 +265,7 @@ def _pair(rtp: int) -> models.PortPair:
 def proxies(plane: ControlPlane) -> list[models.Proxy]:
     """All proxies with any stream, by node id."""
     streams = streams_by_node(plane)
-    names = sorted(streams.keys() | plane.relay_streams.keys())
+    names = sorted(streams.keys() | plane.relays.streams.keys())
     return [_proxy(plane, name, streams.get(name, [])) for name in names]
 
 
@@ -256,7 +278,7 @@ def proxy_resources(plane: ControlPlane, node_id: str, kind: str | None) -> list
     """The resources of a proxy, of one type (short name or type URL) if `kind` says so; None: no such proxy."""
     streams = streams_by_node(plane).get(node_id)
     if streams is None:
-        return [] if node_id in plane.relay_streams else None
+        return [] if node_id in plane.relays.streams else None
     return [
         models.ProxyResource(
             type=resource_type(status.type_url).short_name,
@@ -339,7 +361,7 @@ def _xds_stream(streams: Sequence[ConnectedProxy]) -> models.XdsStream:
 
 
 def _relay_stream(plane: ControlPlane, node_id: str) -> models.RelayStream | None:
-    stream = plane.relay_streams.get(node_id)
+    stream = plane.relays.streams.get(node_id)
     if stream is None:
         return None
     return models.RelayStream(

@@ -108,18 +108,45 @@ class OnBackendChange(Enum):
     MOVE = "Move"
 
 
+class OnBackendFailure(Enum):
+    """What becomes of an RTSP session whose server fails in mid-play."""
+
+    END = "End"
+    MOVE = "Move"
+
+
+class MediaSource(Enum):
+    """Whose packets are taken for a session's media, where it comes over UDP."""
+
+    ANY = "Any"
+    """The first one's who sends."""
+    ADDRESS = "Address"
+    """The first one's at the IP address of the camera, or of the client that records."""
+    ADDRESS_AND_PORTS = "AddressAndPorts"
+    """Those of the ports there that it has named."""
+
+
 class ProbeProtocol(Enum):
     """How the health of an endpoint is found out."""
 
     TCP = "TCP"
     HTTP = "HTTP"
     RTSP = "RTSP"
-    """OPTIONS, of servers of RTSPRoutes."""
+    """OPTIONS or DESCRIBE, of servers of RTSPRoutes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """A probe by DESCRIBE of `path`, whose answer has to offer `codecs`, named as media types are ("video/H264")."""
+
+    path: str = "/"
+    codecs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck:
-    """Probes of every endpoint. Times are seconds. `port` None: the endpoint's own; `path` is for HTTP."""
+    """Probes of every endpoint. Times are seconds. `port` None: the endpoint's own; `path` is for HTTP, `describe` for
+    RTSP, in place of OPTIONS."""
 
     protocol: ProbeProtocol
     port: int | None
@@ -128,6 +155,7 @@ class HealthCheck:
     timeout: float
     healthy_threshold: int
     unhealthy_threshold: int
+    describe: Described | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +166,32 @@ class Ejection:
     failures: int
     base: float
     max_percent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossLimit:
+    """Sessions of the route, `sample_percent` of them, are played from the canary as well, for nobody: of `min_packets`
+    and more of their packets, not more than the share `max_lost` (0 to 1) may be missing."""
+
+    sample_percent: int
+    min_packets: int
+    max_lost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """A backend whose share of a route's sessions grows while it does well, and ends when it does not.
+
+    `steps` are percents of the sessions, each kept for `interval` seconds or longer. Of `min_setups` and more requests
+    that begin sessions not more than the share `max_failed` (0 to 1) may fail.
+    """
+
+    backend: ObjectName
+    steps: tuple[int, ...]
+    interval: float
+    min_setups: int
+    max_failed: float
+    loss: LossLimit | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,10 +210,13 @@ class PolicySettings:
     idle_timeout: float | None = None
     max_duration: float | None = None
     on_backend_change: OnBackendChange | None = None
+    on_backend_failure: OnBackendFailure | None = None
+    media_source: MediaSource | None = None
     max_sessions: int | None = None
     health_check: HealthCheck | None = None
     ejection: Ejection | None = None
     access_log: AccessLog | None = None
+    canary: Canary | None = None
 
 
 class TargetKind(Enum):
@@ -205,9 +262,12 @@ class SessionPolicy:
     per_packet: bool = False
     max_duration: float | None = None
     on_backend_change: OnBackendChange = OnBackendChange.STICK
+    on_backend_failure: OnBackendFailure | None = None
+    media_source: MediaSource | None = None
     health_check: HealthCheck | None = None
     ejection: Ejection | None = None
     access_log: AccessLog | None = None
+    canary: Canary | None = None
 
 
 Gateways = Mapping[ObjectName, Gateway]

@@ -14,12 +14,15 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from mesh.attachments import Attachment, attach
+from mesh.canaries import Canaries, canaries
+from mesh.credentials import Credentials
 from mesh.gateways import Gateways, MediaPolicies, PolicySettings, TransportRoutes
 from mesh.objects import GROUP, MeshError, ObjectName, WeightedBackend
 from mesh.routes import (
     PROTECTED_HEADERS,
     HeaderModifier,
     Match,
+    Mirror,
     NamedMatch,
     PathMatch,
     PathMatchType,
@@ -33,18 +36,22 @@ from mesh.routes import (
     TextMatchType,
 )
 from mesh.rtsp_policies import rtsp_policies
+from mesh.users import Users
 
 __all__ = [
     "GROUP",
     "PROTECTED_HEADERS",
     "Backend",
+    "BackendTLS",
     "BackendTransport",
     "Backends",
+    "Credentials",
     "Endpoint",
     "HeaderModifier",
     "Match",
     "Mesh",
     "MeshError",
+    "Mirror",
     "NamedMatch",
     "ObjectName",
     "Objects",
@@ -66,23 +73,36 @@ __all__ = [
 
 
 class BackendTransport(Enum):
-    """How media may travel from a camera to the mesh."""
+    """How media may travel from a camera to the mesh; HTTP: with all else, in RTSP over HTTP."""
 
     AUTO = "auto"
     UDP = "udp"
     TCP = "tcp"
+    HTTP = "http"
+    MULTICAST = "multicast"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One server. `address` is an IP address or a host name; `path` and `transport` are for RTSP: what
-    is put before every path asked of it, and how media comes from it."""
+    """One server. `address` is an IP address or a host name; the rest is for RTSP: `path` is put before every path
+    asked of it, `transport` is how media comes from it, `credentials` names what it is told where it asks for a
+    password (empty: nothing)."""
 
     name: str
     address: str
     port: int
     path: str = ""
     transport: BackendTransport = BackendTransport.AUTO
+    credentials: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendTLS:
+    """Servers are spoken to by TLS, and prove to be `hostname`, a host name or IP address, by a certificate of one of
+    `authorities` (PEM; None: those that the system of the RTSP proxy trusts)."""
+
+    hostname: str
+    authorities: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +110,15 @@ class Backend:
     """Servers that stand in for each other. A port of a Kubernetes Service is one too, named `service:port`, or
     `service:port/udp`.
 
-    `leaving` are servers that still serve, for the sessions they have: new ones go to `endpoints`.
+    `leaving` are servers that still serve, for the sessions they have: new ones go to `endpoints`. `credentials` are
+    those that endpoints name. `tls` is None where servers are spoken to in the clear.
     """
 
     name: ObjectName
     endpoints: tuple[Endpoint, ...]
     leaving: tuple[Endpoint, ...] = ()
+    credentials: tuple[Credentials, ...] = ()
+    tls: BackendTLS | None = None
 
 
 # Names to objects, read-only.
@@ -119,6 +142,7 @@ class Objects:
     gateways: Gateways = field(default_factory=_none)
     transport_routes: TransportRoutes = field(default_factory=_none)
     policies: MediaPolicies = field(default_factory=_none)
+    users: Mapping[ObjectName, Users] = field(default_factory=_none)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +162,8 @@ class Mesh(Objects):
     attachments: tuple[Attachment, ...] = ()
     backend_policies: Mapping[ObjectName, PolicySettings] = field(default_factory=_none)
     """What policies say of backends of RTSP."""
+    canaries: Canaries = field(default_factory=_none)
+    """The canary of each RTSPRoute that has one."""
 
 
 def merge(slices: Iterable[Slice]) -> Mesh:
@@ -153,16 +179,19 @@ def merge(slices: Iterable[Slice]) -> Mesh:
         gateways=_joined("Gateway", parts, lambda part: part.gateways),
         transport_routes=_joined("route", parts, lambda part: part.transport_routes),
         policies=_joined("MediaPolicy", parts, lambda part: part.policies),
+        users=_joined("AuthenticationFilter", parts, lambda part: part.users),
     )
     _check_references(objects)
     attachments, faults = attach(objects.gateways, objects.transport_routes, objects.policies)
     backend_policies, rtsp_faults = rtsp_policies(objects.routes, objects.backends, objects.policies)
-    if faults or rtsp_faults:
-        raise MeshError("; ".join(map(str, (*faults, *rtsp_faults))))
+    found_canaries, canary_faults = canaries(objects.routes, objects.policies)
+    if faults or rtsp_faults or canary_faults:
+        raise MeshError("; ".join(map(str, (*faults, *rtsp_faults, *canary_faults))))
     return Mesh(
         **{item.name: getattr(objects, item.name) for item in fields(objects)},
         attachments=attachments,
         backend_policies=backend_policies,
+        canaries=found_canaries,
     )
 
 
@@ -188,12 +217,14 @@ def _text(name: Hashable) -> str:
 def _check_references(objects: Objects) -> None:
     for route in objects.routes.values():
         for rule in route.rules:
-            _check_backends(f"route {route.name}, rule {rule.name}", rule.backends, objects.backends)
+            _check_backends(f"route {route.name}, rule {rule.name}", (*rule.backends, *rule.mirrors), objects.backends)
+            if rule.users is not None and rule.users not in objects.users:
+                raise MeshError(f"route {route.name}, rule {rule.name}: no AuthenticationFilter {rule.users}")
     for transport_route in objects.transport_routes.values():
         _check_backends(transport_route.label, transport_route.backends, objects.backends)
 
 
-def _check_backends(owner: str, backends: Iterable[WeightedBackend], known: Backends) -> None:
-    for weighted in backends:
-        if weighted.backend not in known:
-            raise MeshError(f"{owner}: no backend {weighted.backend}")
+def _check_backends(owner: str, backends: Iterable[WeightedBackend | Mirror], known: Backends) -> None:
+    for each in backends:
+        if each.backend not in known:
+            raise MeshError(f"{owner}: no backend {each.backend}")

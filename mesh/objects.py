@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 # The group of our documents, and the name under which xDS metadata of ours is kept.
 GROUP = "mediastreamingmesh.io"
+# In a Cluster's metadata: what becomes of its sessions when their server fails (gateways.OnBackendFailure).
+ON_BACKEND_FAILURE = "on_backend_failure"
+# There too: whose packets are taken for media (gateways.MediaSource).
+MEDIA_SOURCE = "media_source"
 
 
 class MeshError(Exception):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from fractions import Fraction
 
 from mesh.objects import ObjectName, WeightedBackend
 
@@ -120,6 +121,14 @@ class HeaderModifier:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """A backend where a part (0 to 1) of the sessions that are played is set up as well, to be measured."""
+
+    backend: ObjectName
+    part: Fraction = Fraction(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
     """How often a session's first request is tried at another endpoint, and for which statuses."""
 
@@ -132,7 +141,8 @@ class Rule:
     """Any of `matches` sends a session to one of `backends`, or away by `redirect`.
 
     `timeout` and `try_timeout` are seconds for a session's first request, all tries together and each; without
-    `retry`, proxies do as they do by themselves.
+    `retry`, proxies do as they do by themselves. `users` names those that it is for, who have to prove it; without, it
+    is for everybody.
     """
 
     name: str
@@ -140,11 +150,13 @@ class Rule:
     backends: tuple[WeightedBackend, ...] = ()
     rewrite: PathRewrite | None = None
     redirect: Redirect | None = None
+    mirrors: tuple[Mirror, ...] = ()
     request_headers: HeaderModifier = HeaderModifier()
     response_headers: HeaderModifier = HeaderModifier()
     timeout: float | None = None
     try_timeout: float | None = None
     retry: Retry | None = None
+    users: ObjectName | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

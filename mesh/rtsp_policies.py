@@ -26,12 +26,17 @@ _PLACES: Mapping[str, FieldPath] = {
     "max_sessions": ("spec", "limits", "maxSessions"),
     "health_check": _PROBE,
     "ejection": ("spec", "ejection"),
+    "on_backend_failure": ("spec", "session", "onBackendFailure"),
+    "media_source": ("spec", "session", "mediaSource"),
 }
 _NOT_FOR_RTSP: Mapping[str, tuple[FieldPath, str]] = {
     "per_packet": (("spec", "balancing", "perPacket"), "a session of RTSP stays at its server"),
     "idle_timeout": (("spec", "session", "idleTimeout"), "RTSP has a session timeout of its own"),
     "max_duration": (("spec", "session", "maxDuration"), "sessions of RTSP have no maximum time"),
-    "on_backend_change": (("spec", "session", "onBackendChange"), "a session of RTSP stays at its server"),
+    "on_backend_change": (
+        ("spec", "session", "onBackendChange"),
+        "a session of RTSP leaves its server only when that fails",
+    ),
     "access_log": (("spec", "accessLog"), "sessions of RTSP are in the RTSP proxy's own log"),
 }
 
@@ -84,6 +89,9 @@ class _Work:
         if target.name not in known:
             self._fault(policy, ("spec", "targetRefs", index, "name"), f"there is no {target.kind.value} {target.name}")
             return
+        if policy.settings.canary is not None and target.kind is not TargetKind.RTSP_ROUTE:
+            message = f"{target.kind.value} {target.name}: a canary is one of the backends of an RTSPRoute"
+            self._fault(policy, ("spec", "canary"), message)
         for path, message in _unfit(policy.settings):
             self._fault(policy, path, f"{target.kind.value} {target.name}: {message}")
         for backend in self._backends_of(target):

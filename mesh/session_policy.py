@@ -54,9 +54,18 @@ def unfit(policy: SessionPolicy, route: TransportRoute) -> Iterator[Misfit]:
     if policy.health_check is not None and policy.health_check.protocol is ProbeProtocol.RTSP:
         message = "RTSP is asked of servers of RTSPRoutes; here it is TCP or HTTP"
         yield "health_check", ("spec", "healthCheck", "type"), message
+    if policy.on_backend_failure is not None:
+        message = "Envoy does not see whether the server of a session has failed; it is for RTSP"
+        yield "on_backend_failure", ("spec", "session", "onBackendFailure"), message
+    if policy.media_source is not None:
+        message = "a gateway serves whoever sends; it is for RTSP, which tells where media comes from"
+        yield "media_source", ("spec", "session", "mediaSource"), message
     if policy.ejection is not None:
         message = "Envoy does not see whether sessions of a gateway fail; use a healthCheck"
         yield "ejection", ("spec", "ejection"), message
+    if policy.canary is not None:
+        message = "nobody measures how sessions of a gateway do; a canary is for an RTSPRoute"
+        yield "canary", ("spec", "canary"), message
     shares = sum(backend.weight > 0 for backend in route.backends)
     if policy.algorithm is Algorithm.RANDOM and shares > 1:
         message = "Random knows no weights, and the route has several backends; RoundRobin keeps their shares"

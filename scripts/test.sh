@@ -8,4 +8,6 @@ sh scripts/vlc.sh
 sh scripts/venv.sh requirements-dev.txt
 sh scripts/envoy.sh
 sh scripts/lint.sh
-exec .venv/bin/python -m pytest
+# Most tests wait for real peers most of the time. Each worker's tests take ports of their own (tests/peers/ports.py), of
+# which there are enough for some workers.
+exec .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal

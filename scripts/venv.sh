@@ -30,6 +30,22 @@ fingerprint() {
         sha256sum | cut -d' ' -f1
 }
 
+pip_install() { "$venv/bin/python" -u -m pip install --disable-pip-version-check --no-input "$@"; }
+
+# What of pip's output says how far it is: every tenth of so many packages.
+progress() {
+    packages=0
+    while IFS= read -r line; do
+        case $line in
+        Collecting*)
+            packages=$((packages + 1))
+            [ $((packages % 10)) -ne 0 ] || say "$packages of $1 packages are there"
+            ;;
+        Installing*) say "Unpacking them" ;;
+        esac
+    done
+}
+
 if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
     python=$(find_python)
     "$python" -c 'import venv, ensurepip' 2>/dev/null ||
@@ -44,10 +60,14 @@ if [ "$(cat "$stamp" 2>/dev/null)" = "$current" ]; then
     exit 0
 fi
 
-say "Installing $(cat requirements.txt "$wanted" | sort -u | grep -c ==) pinned packages (only when $wanted changes)"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input -r "$wanted"
+count=$(cat requirements.txt "$wanted" | sort -u | grep -c ==)
+say "Installing $count pinned packages, which takes a minute or two (only when $wanted changes)"
+# A pipe's status is that of its last command, so a file tells that pip went well.
+rm -f "$stamp"
+{ pip_install --progress-bar off -r "$wanted" && : >"$stamp"; } | progress "$count"
+[ -e "$stamp" ] || fail "pip could not install the packages"
 say "Installing this project into $venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
+pip_install --quiet --no-deps --no-build-isolation -e .
 echo "$current" >"$stamp"
 # The requirements for development include those for running.
 fingerprint requirements.txt >"$venv/installed-requirements.txt"

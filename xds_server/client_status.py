@@ -11,7 +11,8 @@ server has done about it (`config_status`), and what the client has done with it
 | rejected | ERROR | NACKED |
 
 `version_info` is the version that the client has, or was sent and has not answered yet; `xds_config` is its content,
-where the cache still holds it. What was refused, and why, is in `error_state`. When something happened is not kept.
+where the cache still holds it, unless it is a secret: nobody who looks needs to know it. What was refused, and why, is
+in `error_state`. When something happened is not kept.
 
 Answers are joined from pieces that are serialized one by one, so that an answer costs its bytes and no tree of
 messages, and whoever makes it can do something else between two pieces.
@@ -30,6 +31,7 @@ from envoy.service.status.v3 import csds_pb2
 from google.protobuf import json_format
 
 from xds_server.cache import ResourceCache
+from xds_server.references import SECRETS
 from xds_server.resources import Failure
 from xds_server.subscription import ConnectedProxy, Node, ResourceStatus, SyncState
 from xds_server.wire import bytes_field
@@ -100,6 +102,7 @@ def _node(node: Node) -> Any:
 
 def _config(status: ResourceStatus, cache: ResourceCache | None, *, contents: bool) -> Any:
     held = cache.get(status.type_url, status.name) if cache else None
+    contents = contents and status.type_url != SECRETS
     version = _version(status)
     config = csds_pb2.ClientConfig.GenericXdsConfig(
         type_url=status.type_url,

@@ -18,16 +18,21 @@ from mesh.model import Mesh, MeshError, Slice, merge
 from mesh.wire import relay_pb2, relay_pb2_grpc
 from xds_server.cache import ResourceCache
 from xds_server.discovery import SERVER_OPTIONS, DiscoveryService
-from xds_server.envoy.bootstrap import MEDIA_CLUSTER, media_proxy_of
+from xds_server.envoy.bootstrap import MEDIA_CLUSTER
 from xds_server.gateway_ports import check_ports
-from xds_server.media import MediaPlane, MediaSettings
-from xds_server.readiness import knows_routes, missing
-from xds_server.relays.registry import SETTLE_TIME, FailureReason, RelayMessage
-from xds_server.relays.service import RelayService, RelayStream, control_message, failed, relay_of
+from xds_server.measured import Measured
+from xds_server.media import MediaSettings
+from xds_server.media_node import MediaNode
+from xds_server.readiness import RoutedProxies, missing
+from xds_server.relay_plane import RelayPlane
+from xds_server.relays.activity_service import ActivityService
+from xds_server.relays.registry import SETTLE_TIME
+from xds_server.relays.service import RelayService
 from xds_server.repeats import Repeats
 from xds_server.scope_caches import ScopeCaches
-from xds_server.scopes import RTSP_CLUSTER, ScopeKind, scope_of
+from xds_server.scopes import ScopeKind, scope_of
 from xds_server.server import bind
+from xds_server.sources.refusals import refusal_lines
 from xds_server.status_discovery import StatusDiscovery
 from xds_server.subscription import ConnectedProxy, Fault, Node, StreamError
 
@@ -60,33 +65,35 @@ class ControlPlane:
 
     def __init__(self, settings: ControlPlaneSettings) -> None:
         self.settings = settings
-        self.media = MediaPlane(
+        self.relays = RelayPlane(self)
+        self.node = self.relays.node = MediaNode(
             settings.media,
             now=time.monotonic(),
             settle_time=settings.settle_time,
             sources_known=not settings.sources,
+            tell=self.relays.send,
         )
+        self.media = self.node.media
         self.caches = ScopeCaches(
             self.media.cache, default_addresses=settings.media.addresses, held=bool(settings.sources)
         )
         self.routes = self.caches.rtsp
         self.mesh = Mesh()
+        self.measured = Measured()
         self.source_errors: dict[str, str] = {}
-        self.sessions: dict[str, relay_pb2.Session] = {}
-        self.session_owner: dict[str, str] = {}
+        self.sessions: Mapping[str, relay_pb2.Session] = self.node.handover.sessions
+        self.session_owner: Mapping[str, str] = self.node.handover.owners
         self.proxies: dict[str, ConnectedProxy] = {}
-        self.relay_streams: dict[str, RelayStream] = {}
         self.discovery = DiscoveryService(self._scope, self)
         self.port = 0
         self.listening = asyncio.Event()
         self.ready = asyncio.Event()
         self.slices: dict[str, Slice] = {}
-        self._media_stream: ConnectedProxy | None = None
-        self._routed_streams: set[str] = set()  # of RTSP proxies that have acknowledged their routes
+        self.taken_at: dict[str, float] = {}  # when each source was last taken, in seconds since 1970
+        self._routed = RoutedProxies()
         self._complaints = Repeats()
         self._wakes_at: float | None = None
         self._due_earlier = asyncio.Event()
-        self._stopping = False
         self._publish(Mesh())
 
     async def run(self) -> None:
@@ -94,7 +101,8 @@ class ControlPlane:
         server = grpc.aio.server(options=[*SERVER_OPTIONS, ("grpc.so_reuseport", 0)])
         self.discovery.add_to(server)
         StatusDiscovery(self.proxies.values, self._cache_of).add_to(server)
-        relay_pb2_grpc.add_RelayServiceServicer_to_server(RelayService(self), server)  # type: ignore[no-untyped-call]
+        relay_pb2_grpc.add_RelayServiceServicer_to_server(RelayService(self.relays), server)  # type: ignore[no-untyped-call]
+        ActivityService(self.node.reports).add_to(server)
         self.port = bind(server, self.settings.listen)
         await server.start()
         self.listening.set()
@@ -102,10 +110,8 @@ class ControlPlane:
         try:
             await self._run_timers()
         finally:
-            self._stopping = True
             self.discovery.close()
-            for stream in list(self.relay_streams.values()):
-                stream.end()
+            self.relays.stop()
             await server.stop(_STOP_GRACE)
 
     # Sources
@@ -120,6 +126,7 @@ class ControlPlane:
             self.source_failed(part.source, str(error))
             return
         self.slices = slices
+        self.taken_at[part.source] = time.time()
         self.source_errors.pop(part.source, None)
         self._publish(mesh)
         log.info(
@@ -133,26 +140,39 @@ class ControlPlane:
             self.media.sources_heard()
 
     def source_failed(self, source: str, message: str) -> None:
-        """A source has something that it cannot use; what it said before stands."""
+        """A source has something that it cannot use; what it said before stands. `message` has a line a problem."""
         self.source_errors[source] = message
-        log.error("a change was refused; the last good state stays", source=source, error=message)
+        for line in refusal_lines(message):
+            log.error("a change was refused; the last good state stays", source=source, error=line)
 
     def _publish(self, mesh: Mesh) -> None:
-        self.mesh = mesh
-        self.caches.publish(mesh)
+        self.measured.said(mesh)
+        self._follow_measured(changed=True)
+
+    def _follow_measured(self, *, changed: bool) -> None:
+        if changed:
+            self.mesh = self.measured.mesh
+            self.caches.publish(self.mesh)
+        self._check_timer()
 
     # Inspection
 
     def not_ready(self) -> Sequence[str]:
         """Why a session would not work now; empty when one would."""
-        return missing(self.media, rtsp_proxy=bool(self.relay_streams), routes=bool(self._routed_streams))
+        return missing(self.media, accepting=self.node.handover.accepting, routed=self._routed.nodes)
 
     def end_session(self, session_id: str, reason: str) -> bool:
-        """Ask the owner of a session to end it; False when there is no such session."""
-        stream = self.relay_streams.get(self.session_owner.get(session_id, ""))
-        if session_id not in self.sessions or stream is None:
+        """Ask the owner of a session to end it; False when there is no such session. One that waits for a proxy to go
+        on with it ends here."""
+        if self.node.release(session_id, time.monotonic()):
+            log.info("session ended", session=session_id, reason=reason)
+            self.relays_changed()
+            return True
+        owner = self.session_owner.get(session_id, "")
+        if session_id not in self.sessions or owner not in self.relays.streams:
             return False
-        stream.send(relay_pb2.ControlMessage(end_session=relay_pb2.EndSession(session_id=session_id, reason=reason)))
+        ended = relay_pb2.EndSession(session_id=session_id, reason=reason)
+        self.relays.send(owner, relay_pb2.ControlMessage(end_session=ended))
         return True
 
     # xDS (StreamObserver)
@@ -162,45 +182,38 @@ class ControlPlane:
         self.proxies[proxy.id] = proxy
         log.info("proxy connected", proxy=proxy.node.id, cluster=proxy.node.cluster, peer=proxy.peer)
         if proxy.node.cluster == MEDIA_CLUSTER:
-            self._media_stream = proxy
-            self.media.proxy_connected(
-                media_proxy_of(proxy.node.metadata), had_state=proxy.had_state, now=time.monotonic()
-            )
-            self._relays_changed()
+            self.node.connected(proxy, time.monotonic())
+            self.relays_changed()
         self._warn_of_no_gateway(proxy.node)
         self._judge_readiness()
 
     def proxy_disconnected(self, proxy: ConnectedProxy) -> None:
         """A proxy's xDS stream ended."""
         self.proxies.pop(proxy.id, None)
-        self._routed_streams.discard(proxy.id)
+        self._routed.gone(proxy)
         log.info("proxy disconnected", proxy=proxy.node.id, cluster=proxy.node.cluster)
-        if proxy is self._media_stream:
-            self._media_stream = None
-            self.media.proxy_disconnected()
-            self._relays_changed()
+        if proxy is self.node.stream:
+            self.node.disconnected()
+            self.relays_changed()
         self._judge_readiness()
 
     def resources_acknowledged(self, proxy: ConnectedProxy, type_url: str, versions: Mapping[str, str | None]) -> None:
         """A proxy has these versions now."""
-        if proxy is self._media_stream:
-            self.media.resources_acknowledged(type_url, versions, time.monotonic())
-            self._relays_changed()
+        if proxy is self.node.stream:
+            self.node.acknowledged(type_url, versions, time.monotonic())
+            self.relays_changed()
         self._check_routed(proxy)
 
     def resources_rejected(self, proxy: ConnectedProxy, type_url: str, names: Sequence[str], message: str) -> None:
         """A proxy refused resources."""
         log.error("proxy refused resources", proxy=proxy.node.id, type=type_url, names=names[:10], error=message)
-        if proxy is self._media_stream:
-            self.media.resources_rejected(type_url, names, message, time.monotonic())
-            self._relays_changed()
+        if proxy is self.node.stream:
+            self.node.rejected(type_url, names, message, time.monotonic())
+            self.relays_changed()
         self._check_routed(proxy)
 
     def _check_routed(self, proxy: ConnectedProxy) -> None:
-        """Take note of an RTSP proxy that has answered for all its routes, whatever it said."""
-        new = proxy.node.cluster == RTSP_CLUSTER and proxy.id not in self._routed_streams
-        if new and knows_routes(proxy, self.routes):
-            self._routed_streams.add(proxy.id)
+        if self._routed.answered(proxy, self.routes):
             self._judge_readiness()
 
     def _scope(self, node: Node) -> ResourceCache | None:
@@ -222,119 +235,36 @@ class ControlPlane:
             log.warning("a proxy is for a Gateway that is not there", proxy=node.id, gateway=str(gateway))
 
     def _check_media_node(self, node: Node) -> None:
-        """Raises StreamError when another media proxy has this node id: two would take each other's relays."""
-        older = self._media_stream
-        if older is None:
-            return
-        known, new = media_proxy_of(older.node.metadata), media_proxy_of(node.metadata)
-        if known is not None and new is not None and known.instance == new.instance:
-            return  # the same supervisor's: the Envoy before it is dead, or will be found to be
-        reason = (
-            f"another media proxy is connected as {node.id!r}, from {older.peer}, and one control plane has one: end"
-            " that one, or give this one a control plane of its own"
-        )
-        self._complain(reason, node.id)
-        raise StreamError(Fault.ALREADY_EXISTS, reason)
+        """Raises StreamError when another media proxy has this node id."""
+        reason = self.node.refusal(node)
+        if reason is not None:
+            self.complain(reason, node.id)
+            raise StreamError(Fault.ALREADY_EXISTS, reason)
 
-    def _complain(self, reason: str, proxy: str) -> None:
-        """Who is refused tries again every second: that is told now and then."""
-        if self._complaints.fresh(reason, time.monotonic()):
-            log.error("a proxy was refused: its name is taken", proxy=proxy, reason=reason)
+    # Relays (RelayObserver)
 
-    # Relays (RelayOwner)
-
-    def refusal(self, stream: RelayStream) -> str | None:
-        """Why a stream cannot be opened while another proxy has its node id; None when it can."""
-        older = self.relay_streams.get(stream.node_id)
-        if older is None or older.instance == stream.instance:
-            return None
-        reason = (
-            f"another RTSP proxy is connected as {stream.node_id!r}, from {older.peer}: give each its own name with"
-            " --rtsp-node"
-        )
-        self._complain(reason, stream.node_id)
-        return reason
-
-    def stream_opened(self, stream: RelayStream, state: relay_pb2.State) -> None:
-        """A proxy has stated all that it holds; an older stream of the same process is over."""
-        older = self.relay_streams.get(stream.node_id)
-        if older is not None:
-            older.end()
-        self.relay_streams[stream.node_id] = stream
-        log.info("RTSP proxy connected", proxy=stream.node_id, relays=len(state.relays), sessions=len(state.sessions))
-        self._forget_sessions(stream.node_id)
-        for session in state.sessions:
-            self._keep_session(stream.node_id, session)
-        held = {}
-        for claim in state.relays:
-            try:
-                held[claim.relay.relay_id] = (relay_of(claim.relay, stream.node_id), claim.slot)
-            except ValueError as error:
-                stream.send(failed(claim.relay.relay_id, FailureReason.REFUSED, str(error)))
-        self.media.registry.state(stream.node_id, held, time.monotonic())
-        self._relays_changed()
-
-    def stream_message(self, stream: RelayStream, message: relay_pb2.ProxyMessage) -> None:
-        """A proxy opens or closes a relay, or tells of a session."""
-        if self.relay_streams.get(stream.node_id) is not stream:
-            return
-        match message.WhichOneof("message"):
-            case "open_relay":
-                self._open_relay(stream, message.open_relay)
-                self._relays_changed()
-            case "close_relays":
-                self._close_relays(stream, message.close_relays)
-                self._relays_changed()
-            case "session":
-                self._keep_session(stream.node_id, message.session)
-            case "session_ended":
-                self.sessions.pop(message.session_ended.session_id, None)
-                self.session_owner.pop(message.session_ended.session_id, None)
-            case other:
-                log.warning("an RTSP proxy sent a message that is not understood", proxy=stream.node_id, message=other)
-
-    def stream_closed(self, stream: RelayStream) -> None:
-        """A proxy's stream has ended; its relays wait for it."""
-        if self._stopping or self.relay_streams.get(stream.node_id) is not stream:
-            return
-        del self.relay_streams[stream.node_id]
-        if any(relay.owner == stream.node_id for relay in self.media.registry.relays.values()):
-            log.warning("RTSP proxy disconnected; its relays stay for now", proxy=stream.node_id)
-        else:
-            log.info("RTSP proxy disconnected", proxy=stream.node_id)
-        self.media.registry.proxy_lost(stream.node_id, time.monotonic())
-        self._relays_changed()
-        self._judge_readiness()
-
-    def _open_relay(self, stream: RelayStream, message: relay_pb2.OpenRelay) -> None:
-        try:
-            relay = relay_of(message, stream.node_id)
-        except ValueError as error:
-            stream.send(failed(message.relay_id, FailureReason.REFUSED, str(error)))
-            return
-        self.media.registry.open(relay, time.monotonic())
-
-    def _close_relays(self, stream: RelayStream, message: relay_pb2.CloseRelays) -> None:
-        now = time.monotonic()
-        for relay_id in message.relay_ids:
-            self.media.registry.close(stream.node_id, relay_id, sender_stopped=message.sender_stopped, now=now)
-
-    def _keep_session(self, owner: str, session: relay_pb2.Session) -> None:
-        self.sessions[session.session_id] = session
-        self.session_owner[session.session_id] = owner
-
-    def _forget_sessions(self, owner: str) -> None:
-        for session_id in [key for key, value in self.session_owner.items() if value == owner]:
-            del self.sessions[session_id], self.session_owner[session_id]
-
-    def _relays_changed(self) -> None:
-        for owner, message in self.media.flush():
-            self._tell(owner, message)
-        for owner in self.media.registry.take_departed():
-            self._forget_sessions(owner)
+    def relays_changed(self) -> None:
+        """Relays, sessions, or who has them."""
         self._check_timer()
         if not self.ready.is_set():  # relays that open and close do not end it
             self._judge_readiness()
+
+    def proxies_changed(self) -> None:
+        """An RTSP proxy has gone, or is about to."""
+        self._judge_readiness()
+
+    def endpoints_forgotten(self, proxy: str) -> None:
+        """What an RTSP proxy has measured is void."""
+        self.measured.reports.forget(proxy)
+
+    def endpoints_reported(self, proxy: str, report: relay_pb2.EndpointReport) -> None:
+        """An RTSP proxy says what it measures of endpoints."""
+        self._follow_measured(changed=self.measured.reported(proxy, report))
+
+    def complain(self, reason: str, proxy: str) -> None:
+        """Who is refused tries again every second: that is told now and then."""
+        if self._complaints.fresh(reason, time.monotonic()):
+            log.error("a proxy was refused: its name is taken", proxy=proxy, reason=reason)
 
     def _judge_readiness(self) -> None:
         if self.not_ready():
@@ -342,27 +272,26 @@ class ControlPlane:
         else:
             self.ready.set()
 
-    def _tell(self, owner: str, message: RelayMessage) -> None:
-        stream = self.relay_streams.get(owner)
-        if stream is None:
-            return
-        media = self.settings.media
-        stream.send(control_message(message, media.layout, media.addresses))
-
     def _check_timer(self) -> None:
         """Wake the timer task when something is due before it wakes by itself; waking it for nothing costs more."""
-        due = self.media.registry.next_timer()
+        due = self._next_timer()
         if due is not None and (self._wakes_at is None or due < self._wakes_at):
             self._due_earlier.set()
+
+    def _next_timer(self) -> float | None:
+        canaries = self.measured.canaries
+        timers = (self.node.next_timer(), canaries.next_timer())
+        return min((due for due in timers if due is not None), default=None)
 
     async def _run_timers(self) -> None:
         while True:
             self._due_earlier.clear()
-            self._wakes_at = self.media.registry.next_timer()
+            self._wakes_at = self._next_timer()
             wait = None if self._wakes_at is None else max(0.0, self._wakes_at - time.monotonic())
             try:
                 async with asyncio.timeout(wait):
                     await self._due_earlier.wait()
             except TimeoutError:
-                self.media.tick(time.monotonic())
-                self._relays_changed()
+                self.node.tick(time.monotonic())
+                self.relays_changed()
+                self._follow_measured(changed=self.measured.tick())

@@ -6,17 +6,22 @@ their way back to the relays that wait for them. Opening a relay changes two res
 All clusters that there can ever be are there from the start, and the pool warms and cools listeners only: Envoy tells
 every listener's filter of every cluster that comes or goes, on the threads that carry media. Growing by clusters held
 media up for as much as a second; growing by listeners does not show.
+
+A slot that shall take packets of another sender than before has other listeners. It leads nowhere until Envoy has them,
+so nobody whom the old ones take can slip in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from xds_server.cache import ResourceCache
 from xds_server.compile.slots import (
     Flow,
+    FlowSource,
     FlowTarget,
     slot_assignment,
     slot_cluster,
@@ -26,7 +31,9 @@ from xds_server.compile.slots import (
 )
 from xds_server.envoy.bootstrap import MediaProxy
 from xds_server.envoy.files import slots_within
-from xds_server.relays.registry import Receiver, RelayMessage, RelayRegistry
+from xds_server.relays.registry import RelayRegistry
+from xds_server.relays.relay import Receiver, RelayMessage
+from xds_server.relays.senders import Sender
 from xds_server.relays.slots import SlotLayout, SlotPool, SlotPorts
 from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER
 from xds_server.resources import Resource
@@ -43,10 +50,12 @@ _Make = Callable[[int, Flow, SlotPorts, Sequence[str]], Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaSettings:
-    """The ports and addresses of media. `addresses`: at most one IPv4 and one IPv6, wildcards allowed."""
+    """The ports and addresses of media. `addresses`: at most one IPv4 and one IPv6, wildcards allowed. `multicast_ttl`:
+    the time to live of datagrams to a multicast group; 1 keeps them on their network."""
 
     layout: SlotLayout
     addresses: tuple[str, ...]
+    multicast_ttl: int = 1
 
 
 class MediaPlane:
@@ -64,6 +73,8 @@ class MediaPlane:
         self._acked: dict[tuple[str, str], str | None] = {}
         self._proxy_had_state = False
         self._pushed_slots = 0
+        self._senders: dict[int, Sender] = {}  # as the listeners in the cache have it
+        self._withheld: set[int] = set()  # slots whose listeners Envoy has yet to take before they lead anywhere
         self.cache.update(upsert=self._clusters())
         self.flush_resources()
 
@@ -89,7 +100,9 @@ class MediaPlane:
             self._acked[type_url, name] = versions[name]
         slots = set(ours.values())
         if type_url == LISTENER.type_url:
-            self.registry.slots_listen([slot for slot in slots if self._listens(slot)], now)
+            listening = [slot for slot in slots if self._listens(slot)]
+            self.registry.slots_listen(listening, now)
+            self.registry.changed_slots |= self._withheld.intersection(listening)
         if type_url != CLUSTER.type_url:
             self.registry.slots_acknowledged(slots)
 
@@ -103,7 +116,7 @@ class MediaPlane:
 
     def acknowledged(self, slot: int) -> bool:
         """Whether the media proxy has just what the cache says of `slot`."""
-        return all(
+        return slot not in self._withheld and all(
             self._has(type_url, name)
             for name in slot_names(slot)
             for type_url in (LISTENER.type_url, ENDPOINT.type_url)
@@ -142,18 +155,41 @@ class MediaPlane:
         return messages
 
     def flush_resources(self) -> None:
-        """Bring the cache up to date: slots that were warmed, cooled, or changed their receiver."""
+        """Bring the cache up to date: slots that were warmed, cooled, or changed their receiver or sender."""
         registry = self.registry
         size = registry.pool.size
         added = range(self._pushed_slots, min(size, self._pushed_slots + self._slots_to_warm(size)))
         removed = range(size, self._pushed_slots)
         self._pushed_slots = size if removed else max(self._pushed_slots, added.stop)
         changed, registry.changed_slots = registry.changed_slots, set()
+        taken = {slot for slot in self._withheld & changed if self._listens(slot)}
+        self._withheld -= taken
+        turned = [slot for slot in changed if slot not in added and slot not in removed and self._has_turned(slot)]
+        self._note_senders([*added, *turned], removed)
         if changed or added or removed:
             self.cache.update(
-                upsert=[*self._assignments(changed), *self._frames(slot_listener, added)],
+                upsert=[*self._assignments(changed), *self._listeners(added), *self._listeners(turned)],
                 remove=[(LISTENER.type_url, name) for slot in removed for name in slot_names(slot)],
             )
+        registry.slots_acknowledged(taken)  # those that lead nowhere still have nothing more to wait for
+
+    def _has_turned(self, slot: int) -> bool:
+        """Whether a slot that is warm shall take packets of another sender."""
+        return slot < self._pushed_slots and self._senders.get(slot) != self.registry.sender(slot)
+
+    def _note_senders(self, renewed: Iterable[int], removed: Iterable[int]) -> None:
+        """These slots get new listeners, and those have none any more."""
+        for slot in removed:
+            self._senders.pop(slot, None)
+            self._withheld.discard(slot)
+        for slot in renewed:
+            sender = self.registry.sender(slot)
+            if sender is None:
+                self._senders.pop(slot, None)
+                self._withheld.discard(slot)
+            else:
+                self._senders[slot] = sender
+                self._withheld.add(slot)
 
     def _slots_to_warm(self, size: int) -> int:
         """How many more slots may be pushed: any number before media can flow, then a few at a time."""
@@ -168,8 +204,14 @@ class MediaPlane:
     def _clusters(self) -> Iterable[Resource]:
         """The clusters of all slots, warm or not, with their empty assignments."""
         slots = range(self.settings.layout.capacity)
-        yield from self._frames(slot_cluster, slots)
+        yield from self._frames(partial(slot_cluster, multicast_ttl=self.settings.multicast_ttl), slots)
         yield from self._assignments(slots)
+
+    def _listeners(self, slots: Iterable[int]) -> Iterable[Resource]:
+        for slot in slots:
+            ports, sender = self.settings.layout.ports(slot), self.registry.sender(slot)
+            for flow in Flow:
+                yield Resource.of(slot_listener(slot, flow, ports, self.settings.addresses, _source(sender, flow)))
 
     def _frames(
         self, make: Callable[[int, Flow, SlotPorts, Sequence[str]], Any], slots: Iterable[int]
@@ -182,7 +224,7 @@ class MediaPlane:
 
     def _assignments(self, slots: Iterable[int]) -> Iterable[Resource]:
         for slot in slots:
-            receiver = self.registry.receiver(slot)
+            receiver = None if slot in self._withheld else self.registry.receiver(slot)
             for flow in Flow:
                 yield Resource.of(slot_assignment(slot, flow, _target(receiver, flow)))
 
@@ -201,6 +243,12 @@ class MediaPlane:
     def _slots_within(self, proxy: MediaProxy) -> int:
         """How many slots the proxy's files allow."""
         return slots_within(proxy.files, workers=proxy.workers, addresses=len(self.settings.addresses))
+
+
+def _source(sender: Sender | None, flow: Flow) -> FlowSource | None:
+    if sender is None:
+        return None
+    return FlowSource(address=sender.address, port=sender.rtp_port if flow is Flow.RTP else sender.rtcp_port)
 
 
 def _target(receiver: Receiver | None, flow: Flow) -> FlowTarget | None:

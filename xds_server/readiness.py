@@ -7,16 +7,41 @@ from collections import Counter
 from xds_server.cache import ResourceCache
 from xds_server.media import MediaPlane
 from xds_server.resource_types import CLUSTER, ENDPOINT, ROUTE
+from xds_server.scopes import RTSP_CLUSTER
 from xds_server.subscription import ConnectedProxy, SyncState
 
 # Slots that Envoy refused are told of with its own words, which are long, and alike for all.
 _SHOWN_REFUSALS = 3
 
 
-def missing(media: MediaPlane, *, rtsp_proxy: bool, routes: bool) -> list[str]:
+class RoutedProxies:
+    """RTSP proxies that have answered for all their routes, whatever they said."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, str] = {}  # by stream
+
+    def answered(self, proxy: ConnectedProxy, routes: ResourceCache) -> bool:
+        """A proxy has answered for something; whether it has now answered for all, and had not before."""
+        if proxy.node.cluster != RTSP_CLUSTER or proxy.id in self._nodes or not knows_routes(proxy, routes):
+            return False
+        self._nodes[proxy.id] = proxy.node.id
+        return True
+
+    def gone(self, proxy: ConnectedProxy) -> None:
+        """A stream has ended."""
+        self._nodes.pop(proxy.id, None)
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        """Their node ids."""
+        return frozenset(self._nodes.values())
+
+
+def missing(media: MediaPlane, *, accepting: frozenset[str], routed: frozenset[str]) -> list[str]:
     """What a session lacks; empty when one would work.
 
-    rtsp_proxy: one is connected. routes: one of those has acknowledged its routes.
+    Node ids of RTSP proxies: `accepting` are connected, and not about to end; `routed` have acknowledged their routes.
+    One of them must be both.
     """
     reasons = []
     if not media.registry.settled:
@@ -25,9 +50,9 @@ def missing(media: MediaPlane, *, rtsp_proxy: bool, routes: bool) -> list[str]:
         reasons.append("no media proxy (Envoy) is connected")
     elif not media.listening:
         reasons.append(_why_no_slot(media))
-    if not rtsp_proxy:
+    if not accepting:
         reasons.append("no RTSP proxy is connected")
-    elif not routes:
+    elif accepting.isdisjoint(routed):
         reasons.append("no RTSP proxy has acknowledged its routes yet")
     return reasons
 

@@ -1,7 +1,9 @@
 """Resources: what a proxy is given under a name, with its version and its encoding.
 
 A `Resource` is serialized once: its bytes as they stand in a response are kept, its version is the hash of its
-content. Equal content therefore has equal versions on every server, and a push joins bytes.
+content. Equal content therefore has equal versions on every server, and a push joins bytes. Versions are shown to
+whoever looks, so those of secrets are hashes with a key that only this process has: nobody can try passwords against
+them.
 
 A `Failure` stands in a resource's place where there is none to give, and says why.
 """
@@ -9,12 +11,13 @@ A `Failure` stands in a resource's place where there is none to give, and says w
 from __future__ import annotations
 
 import hashlib
+import secrets
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from xds_server.names import canonical
-from xds_server.references import TYPE_URL_PREFIX, Reference
+from xds_server.references import SECRETS, TYPE_URL_PREFIX, Reference
 from xds_server.resource_types import resource_type
 from xds_server.wire import bytes_field, length_prefix, text_field, varint_field
 
@@ -22,6 +25,7 @@ _VERSION_BYTES = 8
 """64 bits of hash: two contents of one name share a version once in 10^19 changes."""
 _FINGERPRINT_BYTES = 16
 _NANOSECONDS = 1_000_000_000
+_SECRETS_KEY = secrets.token_bytes(32)
 _WRAPPED = TYPE_URL_PREFIX + "envoy.service.discovery.v3.Resource"
 
 
@@ -101,7 +105,8 @@ class Resource:
             raise ValueError(f"a {message.DESCRIPTOR.full_name} without a name is no resource")
         body = message.SerializeToString(deterministic=True)
         named = canonical(name if name is not None else getattr(message, kind.name_field))
-        versioned = version if version is not None else _hash_of(body, aliases, ttl)
+        key = _SECRETS_KEY if kind.type_url == SECRETS else b""
+        versioned = version if version is not None else _hash_of(body, aliases, ttl, key=key)
         return cls(kind.type_url, named, versioned, body, kind.references(message), aliases, ttl)
 
     @property
@@ -189,8 +194,8 @@ Content = Resource | Failure
 """What stands under a name."""
 
 
-def _hash_of(body: bytes, aliases: tuple[str, ...] = (), ttl: float | None = None) -> str:
-    digest = hashlib.blake2b(body, digest_size=_VERSION_BYTES)
+def _hash_of(body: bytes, aliases: tuple[str, ...] = (), ttl: float | None = None, *, key: bytes = b"") -> str:
+    digest = hashlib.blake2b(body, digest_size=_VERSION_BYTES, key=key)
     if aliases or ttl is not None:
         digest.update(repr((aliases, ttl)).encode())
     return digest.hexdigest()

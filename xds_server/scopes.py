@@ -1,7 +1,7 @@
 """Which proxy gets what: a pure function of the mesh's settings and what the proxy says of itself.
 
   node cluster  and                                              gets
-  msm-rtsp                                                       the routes of RTSP, with their backends
+  msm-rtsp                                                       the routes of RTSP, their backends and secrets
   msm-media     the node id of the media proxy                   the media slots, and all gateways
   msm-gateway   nothing more                                     all gateways
   msm-gateway   metadata mediastreamingmesh.io: {gateway: a/b}   the gateway b of namespace a

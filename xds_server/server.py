@@ -103,4 +103,5 @@ def bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredenti
             return int(server.add_insecure_port(address))
         return int(server.add_secure_port(address, credentials))
     except RuntimeError as error:
-        raise OSError(f"cannot listen at {address}: taken by another program, or no address of this machine") from error
+        reason = "another program has this address, or it is none of this machine: choose another"
+        raise OSError(f"cannot listen at {address}: {reason}") from error

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from api.cli import bootstrap, check, end, peers, read, run
+from api.cli.command import Command
 
 __all__ = ["main", "make_app"]
 
@@ -44,6 +45,8 @@ def make_app() -> typer.Typer:
     app.callback()(_msm)
     for module in (run, bootstrap, peers, check, read, end):
         module.register(app)
+    for command in app.registered_commands:
+        command.cls = Command
     return app
 
 

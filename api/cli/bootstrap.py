@@ -38,45 +38,72 @@ def register(app: typer.Typer) -> None:
 
 
 def bootstrap(
-    node: Annotated[str, typer.Option(help="The proxy's name; of a media proxy, --media-node of msm serve.")],
+    node: Annotated[
+        str, typer.Option(metavar="NAME", help="The proxy's name; of a media proxy, --media-node of msm serve.")
+    ],
     cluster: Annotated[
         Cluster | None,
-        typer.Option(help="What it carries: media of RTSP sessions and all Gateways, or Gateways alone. [msm-media]"),
+        typer.Option(
+            metavar="msm-media|msm-gateway",
+            help="What it carries: media of RTSP sessions and all Gateways, or Gateways alone. [msm-media]",
+        ),
     ] = None,
     gateway: Annotated[
-        str | None, typer.Option(help="NAMESPACE/NAME: serve this Gateway only; implies msm-gateway.")
+        str | None, typer.Option(metavar="NAMESPACE/NAME", help="Serve this Gateway only; implies msm-gateway.")
     ] = None,
     xds: Xds = None,
-    region: Annotated[str, typer.Option(help="Where it runs: the region.", show_default=False)] = "",
-    zone: Annotated[str, typer.Option(help="Where it runs: the zone.", show_default=False)] = "",
+    region: Annotated[str, typer.Option(metavar="NAME", help="Where it runs: the region.", show_default=False)] = "",
+    zone: Annotated[str, typer.Option(metavar="NAME", help="Where it runs: the zone.", show_default=False)] = "",
     metadata: Annotated[
-        list[str] | None, typer.Option(help="KEY=VALUE: whatever else the proxy shall say of itself; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Whatever else the proxy shall say of itself; repeatable."),
     ] = None,
     admin: Annotated[
-        str, typer.Option(help="Envoy's admin interface: a loopback address and port, or a path for a Unix socket.")
+        str,
+        typer.Option(
+            metavar="HOST:PORT|SOCKET",
+            help="Envoy's admin interface: a loopback address and port, or a path for a Unix socket.",
+        ),
     ] = _ADMIN,
     memory: Annotated[
         str | None,
-        typer.Option(help="How large Envoy's heap may become, such as 512MiB. [half of the memory that is there]"),
+        typer.Option(
+            metavar="SIZE",
+            help="How large Envoy's heap may become, such as 512MiB. [half of the memory that is there]",
+        ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, max=_MAX_WORKERS, help="Worker threads: Envoy's --concurrency. [one a processor]"),
+        typer.Option(
+            metavar="NUMBER",
+            min=1,
+            max=_MAX_WORKERS,
+            help="Worker threads: Envoy's --concurrency. [one a processor]",
+        ),
     ] = None,
     files: Annotated[
-        int | None, typer.Option(min=1, help="Files that Envoy may open, where it will run. [as many as here]")
+        int | None,
+        typer.Option(metavar="NUMBER", min=1, help="Files that Envoy may open, where it will run. [as many as here]"),
     ] = None,
     slots: Annotated[
         int | None,
-        typer.Option(min=1, max=_MAX_COUNT, help=f"Tracks at once that a media proxy has room for. [{SLOTS}]"),
+        typer.Option(
+            metavar="NUMBER", min=1, max=_MAX_COUNT, help=f"Tracks at once that a media proxy has room for. [{SLOTS}]"
+        ),
     ] = None,
     sessions: Annotated[
         int | None,
-        typer.Option(min=1, max=_MAX_COUNT, help=f"UDP sessions at once that gateways have room for. [{SESSIONS}]"),
+        typer.Option(
+            metavar="NUMBER",
+            min=1,
+            max=_MAX_COUNT,
+            help=f"UDP sessions at once that gateways have room for. [{SESSIONS}]",
+        ),
     ] = None,
     connections: Annotated[
         int | None,
         typer.Option(
+            metavar="NUMBER",
             min=1,
             max=_MAX_COUNT,
             help="TCP connections at once. [half of --files, 2 each; 16384 at most]",
@@ -84,17 +111,25 @@ def bootstrap(
     ] = None,
     identity: Annotated[
         str | None,
-        typer.Option(help="The socket of a SPIFFE Workload API (SPIRE agent): xDS then goes over mutual TLS."),
+        typer.Option(
+            metavar="SOCKET", help="The socket of a SPIFFE Workload API (SPIRE agent): xDS then goes over mutual TLS."
+        ),
     ] = None,
     server_id: Annotated[
-        str | None, typer.Option(help="With --identity: the control plane's SPIFFE ID, spiffe://DOMAIN/PATH.")
+        str | None,
+        typer.Option(metavar="spiffe://DOMAIN/PATH", help="With --identity: the control plane's SPIFFE ID."),
     ] = None,
     trust_domain: Annotated[
-        str | None, typer.Option(help="With --identity, in place of --server-id: any workload of this trust domain.")
+        str | None,
+        typer.Option(
+            metavar="DOMAIN", help="With --identity, in place of --server-id: any workload of this trust domain."
+        ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="A file, .yaml or .json, which is replaced. [standard output, YAML]"),
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Where to, .yaml or .json; replaced. [standard output, YAML]"
+        ),
     ] = None,
 ) -> None:
     """Write the bootstrap with which an Envoy becomes a proxy of the mesh: envoy -c FILE.

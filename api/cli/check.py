@@ -15,10 +15,12 @@ def register(app: typer.Typer) -> None:
 
 def check(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="FILE...", help="Files or folders of documents.", show_default=False)
+        list[Path] | None,
+        typer.Argument(metavar="FILE|FOLDER", help="Documents; any number of files and folders.", show_default=False),
     ] = None,
     files: Annotated[
-        list[Path] | None, typer.Option("-f", "--file", help="The same, as msm up takes them; repeatable.")
+        list[Path] | None,
+        typer.Option("-f", "--file", metavar="FILE|FOLDER", help="The same, as msm up takes them; repeatable."),
     ] = None,
 ) -> None:
     """Validate documents without running anything.
@@ -33,7 +35,7 @@ def check(
 
     given = [*(paths or ()), *(files or ())]
     if not given:
-        raise typer.BadParameter("name a file or folder", param_hint="FILE...")
+        raise typer.BadParameter("name a file or folder", param_hint="FILE|FOLDER")
     try:
         part = load(given)
     except DocumentErrors as errors:

@@ -1,8 +1,8 @@
-"""Commands that read a running mesh: routes, sessions, relays, proxies, explain."""
+"""Commands that read a running mesh: routes, sources, sessions, relays, proxies, explain."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -10,12 +10,17 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from api.cli.gateway_tables import GatewayPort
-    from api.models import Explanation
+    from api.cli.tables import View
+    from api.models import Explanation, Listing
+
+Item = TypeVar("Item", bound="BaseModel")
 
 API_DEFAULT = "http://127.0.0.1:8080"
 _FOLLOWED = ("routed", "redirected")
 
-Api = Annotated[str, typer.Option("--api", envvar="MSM_API", help="Where the mesh's REST API is: URL or HOST:PORT.")]
+Api = Annotated[
+    str, typer.Option("--api", metavar="HOST:PORT|URL", envvar="MSM_API", help="Where the mesh's REST API is.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON, whole.")]
 Wide = Annotated[bool, typer.Option("--wide", help="Show all columns; without, those that fit 80 characters.")]
 
@@ -23,7 +28,10 @@ Wide = Annotated[bool, typer.Option("--wide", help="Show all columns; without, t
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command(epilog="Names only: msm routes --json | jq -r '.items[].name'")(routes)
+    app.command(epilog="Would these documents be taken? msm check FILE")(sources)
     app.command(epilog="What one listener does with its sessions: msm gateways --json")(gateways)
+    app.command(epilog="What each proxy says: msm endpoints --json")(endpoints)
+    app.command(epilog="How it came to be so: msm canaries --json | jq '.items[].history'")(canaries)
     app.command(epilog="Of another mesh: msm sessions --api 192.0.2.1:8080")(sessions)
     app.command(epilog="The relays of one session: msm relays | grep SESSION")(relays)
     app.command(epilog="What Envoy was sent and refused: msm proxies envoy --type lds")(proxies)
@@ -52,6 +60,23 @@ def routes(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) ->
         show(transport, wide=wide)
 
 
+def sources(api: Api = API_DEFAULT, as_json: Json = False) -> None:
+    """List where the routes of a running mesh come from, and which latest changes were refused.
+
+    A source is the files and folders of -f, or the --route options. Its last good state stays until all that is wrong
+    is mended; what that is follows, with file and line.
+    """
+    from api.cli.client import fetch
+    from api.cli.tables import show_sources
+    from api.models import Listing, Source
+
+    found = fetch(api, "/v1/sources", Listing[Source])
+    if as_json:
+        _print_json(found)
+    else:
+        show_sources(found.items)
+
+
 def gateways(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) -> None:
     """List the gateways of a running mesh.
 
@@ -69,17 +94,30 @@ def gateways(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) 
         show(_listeners(api), wide=wide)
 
 
+def endpoints(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) -> None:
+    """List the cameras of a running mesh that RTSP proxies have dealt with, and what was measured of each."""
+    from api.cli.measured_tables import ENDPOINTS
+    from api.endpoints import MeasuredEndpoint
+    from api.models import Listing
+
+    _list(api, "/v1/endpoints", Listing[MeasuredEndpoint], ENDPOINTS, wide=wide, as_json=as_json)
+
+
+def canaries(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) -> None:
+    """List the canaries of a running mesh: backends whose share of the sessions follows what is measured of them."""
+    from api.canaries import Canary
+    from api.cli.measured_tables import CANARIES
+    from api.models import Listing
+
+    _list(api, "/v1/canaries", Listing[Canary], CANARIES, wide=wide, as_json=as_json)
+
+
 def sessions(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) -> None:
     """List the sessions of players in a running mesh; msm end ends one."""
-    from api.cli.client import fetch
     from api.cli.tables import SESSIONS
     from api.models import Listing, Session
 
-    found = fetch(api, "/v1/sessions", Listing[Session])
-    if as_json:
-        _print_json(found)
-    else:
-        SESSIONS.show(found.items, wide=wide)
+    _list(api, "/v1/sessions", Listing[Session], SESSIONS, wide=wide, as_json=as_json)
 
 
 def relays(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) -> None:
@@ -87,22 +125,19 @@ def relays(api: Api = API_DEFAULT, wide: Wide = False, as_json: Json = False) ->
 
     Each line is a track over UDP: the ports of Envoy that carry it, and whom it goes to.
     """
-    from api.cli.client import fetch
     from api.cli.tables import RELAYS
     from api.models import Listing, Relay
 
-    found = fetch(api, "/v1/relays", Listing[Relay])
-    if as_json:
-        _print_json(found)
-    else:
-        RELAYS.show(found.items, wide=wide)
+    _list(api, "/v1/relays", Listing[Relay], RELAYS, wide=wide, as_json=as_json)
 
 
 def proxies(
     node: Annotated[
         str | None, typer.Argument(metavar="ID", help="Node id: sum up the resources of this proxy.")
     ] = None,
-    kind: Annotated[str | None, typer.Option("--type", help="List resources of this type, such as lds.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="List resources of this type, such as lds.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="List resources of all types.")] = False,
     api: Api = API_DEFAULT,
     wide: Wide = False,
@@ -123,8 +158,12 @@ def proxies(
 
 def explain(
     url: Annotated[str, typer.Argument(metavar="URL", help="An RTSP URL as a player would open it.")],
-    method: Annotated[str, typer.Option(help="The method that the session begins with.")] = "DESCRIBE",
-    header: Annotated[list[str] | None, typer.Option(help='A header of the request, as "Name: value".')] = None,
+    method: Annotated[
+        str, typer.Option(metavar="METHOD", help="The method that the session begins with.")
+    ] = "DESCRIBE",
+    header: Annotated[
+        list[str] | None, typer.Option(metavar='"NAME: VALUE"', help="A header of the request; repeatable.")
+    ] = None,
     api: Api = API_DEFAULT,
     as_json: Json = False,
 ) -> None:
@@ -152,20 +191,25 @@ def _listeners(api: str) -> list[GatewayPort]:
     return ports_of(fetch(api, "/v1/gateways", Listing[Gateway]).items)
 
 
+def _list(api: str, path: str, listing: type[Listing[Item]], view: View[Item], *, wide: bool, as_json: bool) -> None:
+    from api.cli.client import fetch
+
+    found = fetch(api, path, listing)
+    if as_json:
+        _print_json(found)
+    else:
+        view.show(found.items, wide=wide)
+
+
 def _print_json(answer: BaseModel) -> None:
     typer.echo(answer.model_dump_json(indent=2))
 
 
 def _list_proxies(api: str, *, wide: bool, as_json: bool) -> None:
-    from api.cli.client import fetch
     from api.cli.tables import PROXIES
     from api.models import Listing, Proxy
 
-    found = fetch(api, "/v1/proxies", Listing[Proxy])
-    if as_json:
-        _print_json(found)
-    else:
-        PROXIES.show(found.items, wide=wide)
+    _list(api, "/v1/proxies", Listing[Proxy], PROXIES, wide=wide, as_json=as_json)
 
 
 def _show_resources(api: str, node: str, kind: str | None, *, every: bool, wide: bool, as_json: bool) -> None:
@@ -200,6 +244,8 @@ def _print_explanation(found: Explanation) -> None:
         rows += [(backend, share, "no endpoint", "", "") for backend, share in empty]
         out.print()
         out.print(table(("backend", "sessions", "endpoint", "asked for", "transport"), rows))
+        for target in (each for candidate in found.candidates for each in candidate.targets if each.left_out):
+            out.print(f"\nEndpoint {target.endpoint} gets no new sessions now: {'; '.join(target.left_out)}")
     out.print("\nWhy:")
     for reason in found.reasons:
         out.print(f"  {reason}")

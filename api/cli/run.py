@@ -23,37 +23,63 @@ _UP_EPILOG = (
     " msm up --rtsp 0.0.0.0:8554 --media-address 192.0.2.1 -f mesh.yaml"
 )
 
-Config = Annotated[Path | None, typer.Option("--config", help="A settings file, YAML or TOML.")]
-Rtsp = Annotated[str | None, typer.Option(help="HOST:PORT where players connect to. [127.0.0.1:8554]")]
+Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="A settings file, YAML or TOML.")]
+Rtsp = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where players connect to. [127.0.0.1:8554]")]
 Rtsps = Annotated[
-    str | None, typer.Option(help="HOST:PORT where players connect to by TLS, given a certificate. [127.0.0.1:8322]")
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Where players connect to by TLS, given a certificate. [127.0.0.1:8322]"),
 ]
 RtspsCertificate = Annotated[
-    Path | None, typer.Option(help="PEM file with the certificate for RTSPS; followed when it changes. [no RTSPS]")
+    Path | None,
+    typer.Option(metavar="FILE", help="The certificate for RTSPS, as PEM; followed when it changes. [no RTSPS]"),
 ]
-RtspsKey = Annotated[Path | None, typer.Option(help="PEM file with its private key. [in the certificate's file]")]
-Api = Annotated[str | None, typer.Option(help="HOST:PORT of the REST API. [127.0.0.1:8080]")]
-Xds = Annotated[str | None, typer.Option(help="HOST:PORT of the control plane's gRPC. [127.0.0.1:18000]")]
+RtspsKey = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Its private key, as PEM. [in the certificate's file]")
+]
+Api = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="The REST API. [127.0.0.1:8080]")]
+Xds = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="The control plane's gRPC. [127.0.0.1:18000]")]
 MediaPorts = Annotated[
-    str | None, typer.Option(help="FIRST-LAST: UDP ports of media, four for each track. [20000-23999]")
+    str | None, typer.Option(metavar="FIRST-LAST", help="UDP ports of media, four for each track. [20000-23999]")
 ]
 MediaAddress = Annotated[
     list[str] | None,
-    typer.Option(help="An address of Envoy's machine for media; once for IPv4, once for IPv6. [127.0.0.1]"),
+    typer.Option(
+        metavar="ADDRESS", help="An address of Envoy's machine for media; once for IPv4, once for IPv6. [127.0.0.1]"
+    ),
+]
+MulticastGroups = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS/LENGTH", help="Multicast groups of this RTSP proxy. [no multicast to players]"),
+]
+MulticastTtl = Annotated[
+    int | None,
+    typer.Option(metavar="NETWORKS", help="How many networks multicast may pass (TTL), of serve and proxy alike. [1]"),
 ]
 Route = Annotated[
-    list[str] | None, typer.Option(help="PATH=URL: a camera and the path under which it is shown; repeatable.")
+    list[str] | None,
+    typer.Option(metavar="PATH=URL", help="A camera and the path under which it is shown; repeatable."),
 ]
 File = Annotated[
-    list[Path] | None, typer.Option("-f", "--file", help="A file or folder of documents, watched; repeatable.")
+    list[Path] | None,
+    typer.Option("-f", "--file", metavar="FILE|FOLDER", help="Documents, watched for changes; repeatable."),
 ]
-Workers = Annotated[int | None, typer.Option(help="Worker threads of Envoy. [one a processor, at most 4]")]
-RtspNode = Annotated[str | None, typer.Option(help="This RTSP proxy's name in the mesh, unique. [rtsp-HOST-PORT]")]
-MediaNode = Annotated[str | None, typer.Option(help="The media proxy's name in the mesh. [envoy]")]
-SessionTimeout = Annotated[int | None, typer.Option(help="Seconds until a silent player's session ends. [60]")]
-LogFormat = Annotated[str | None, typer.Option(help="console or json. [console]")]
-LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")]
-DemoLogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
+Workers = Annotated[
+    int | None, typer.Option(metavar="NUMBER", help="Worker threads of Envoy. [one a processor, at most 4]")
+]
+RtspNode = Annotated[
+    str | None, typer.Option(metavar="NAME", help="This RTSP proxy's name in the mesh, unique. [rtsp-HOST-PORT]")
+]
+MediaNode = Annotated[str | None, typer.Option(metavar="NAME", help="The media proxy's name in the mesh. [envoy]")]
+SessionTimeout = Annotated[
+    int | None, typer.Option(metavar="SECONDS", help="How long a silent player's session stays. [60]")
+]
+DrainTime = Annotated[int | None, typer.Option(metavar="SECONDS", help="How long sessions go on after SIGTERM. [20]")]
+LogFormat = Annotated[
+    str | None, typer.Option(metavar="console|json", help="Log lines for people, or for programs. [console]")
+]
+_LEVELS = "debug|info|warning|error"
+LogLevel = Annotated[str | None, typer.Option(metavar=_LEVELS, help="The least important log lines shown. [info]")]
+DemoLogLevel = Annotated[str, typer.Option(metavar=_LEVELS, help="The least important log lines shown.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -76,6 +102,8 @@ def up(
     xds: Xds = None,
     media_ports: MediaPorts = None,
     media_address: MediaAddress = None,
+    multicast_groups: MulticastGroups = None,
+    multicast_ttl: MulticastTtl = None,
     envoy_workers: Workers = None,
     session_timeout: SessionTimeout = None,
     config: Config = None,
@@ -94,14 +122,17 @@ def up(
         xds=xds,
         media_ports=media_ports,
         media_address=media_address,
+        multicast_groups=multicast_groups,
+        multicast_ttl=multicast_ttl,
         envoy_workers=envoy_workers,
         session_timeout=session_timeout,
         log_format=log_format,
         log_level=log_level,
     )
+    _begin(settings)
     from api import run
 
-    _run(settings, lambda: run.up(settings))
+    _run(lambda: run.up(settings))
 
 
 def serve(
@@ -111,6 +142,7 @@ def serve(
     xds: Xds = None,
     media_ports: MediaPorts = None,
     media_address: MediaAddress = None,
+    multicast_ttl: MulticastTtl = None,
     media_node: MediaNode = None,
     config: Config = None,
     log_format: LogFormat = None,
@@ -125,13 +157,15 @@ def serve(
         xds=xds,
         media_ports=media_ports,
         media_address=media_address,
+        multicast_ttl=multicast_ttl,
         media_node=media_node,
         log_format=log_format,
         log_level=log_level,
     )
+    _begin(settings)
     from api import run
 
-    _run(settings, lambda: run.serve(settings))
+    _run(lambda: run.serve(settings))
 
 
 def proxy(
@@ -139,9 +173,12 @@ def proxy(
     rtsps: Rtsps = None,
     rtsps_certificate: RtspsCertificate = None,
     rtsps_key: RtspsKey = None,
+    multicast_groups: MulticastGroups = None,
+    multicast_ttl: MulticastTtl = None,
     xds: Xds = None,
     rtsp_node: RtspNode = None,
     session_timeout: SessionTimeout = None,
+    drain_time: DrainTime = None,
     config: Config = None,
     log_format: LogFormat = None,
     log_level: LogLevel = None,
@@ -153,15 +190,19 @@ def proxy(
         rtsps=rtsps,
         rtsps_certificate=rtsps_certificate,
         rtsps_key=rtsps_key,
+        multicast_groups=multicast_groups,
+        multicast_ttl=multicast_ttl,
         xds=xds,
         rtsp_node=rtsp_node,
         session_timeout=session_timeout,
+        drain_time=drain_time,
         log_format=log_format,
         log_level=log_level,
     )
+    _begin(settings)
     from api import run
 
-    _run(settings, lambda: run.proxy(settings))
+    _run(lambda: run.proxy(settings))
 
 
 def envoy(
@@ -181,14 +222,17 @@ def envoy(
         log_format=log_format,
         log_level=log_level,
     )
+    _begin(settings)
     from api import run
 
-    _run(settings, lambda: run.envoy(settings))
+    _run(lambda: run.envoy(settings))
 
 
 def demo(
-    seconds: Annotated[float | None, typer.Option(help="End after this many seconds. [until Ctrl-C]", min=1)] = None,
-    transport: Annotated[str, typer.Option(help="How the player takes media: udp or tcp.")] = "udp",
+    seconds: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="End after so long. [until Ctrl-C]", min=1)
+    ] = None,
+    transport: Annotated[str, typer.Option(metavar="udp|tcp", help="How the player takes media.")] = "udp",
     log_level: DemoLogLevel = "warning",
 ) -> None:
     """Play a bundled camera through a whole mesh on this machine, and show what arrives.
@@ -196,6 +240,7 @@ def demo(
     The last line of output is a JSON summary. The exit code is 1 when media did not flow.
     """
     settings = settings_of(None, log_level=log_level)
+    _begin(settings)
     from api.demo import demo as play_demo
     from rtsp_filter.player import PlayTransport
 
@@ -203,7 +248,7 @@ def demo(
         chosen = PlayTransport(transport)
     except ValueError:
         raise typer.BadParameter("udp or tcp", param_hint="--transport") from None
-    _run(settings, lambda: play_demo(settings, seconds=seconds, transport=chosen))
+    _run(lambda: play_demo(settings, seconds=seconds, transport=chosen))
 
 
 def settings_of(config: Path | None, **options: object) -> MeshSettings:
@@ -220,9 +265,17 @@ def settings_of(config: Path | None, **options: object) -> MeshSettings:
         raise typer.Exit(2) from None
 
 
-def _run(settings: MeshSettings, main: Callable[[], Awaitable[int]]) -> None:
+def _begin(settings: MeshSettings) -> None:
+    """Say that something happens: to load all that a mesh is made of takes seconds on a small machine."""
+    import structlog
+
     from api.logs import configure_logs
-    from api.run import run
 
     configure_logs(settings.log_format, settings.log_level)
+    structlog.get_logger().info("starting; Ctrl-C ends it")
+
+
+def _run(main: Callable[[], Awaitable[int]]) -> None:
+    from api.run import run
+
     raise typer.Exit(run(main))

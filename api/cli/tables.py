@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+from urllib.parse import urlsplit
 
 from api.cli.output import Cell, age, console, percent, print_table
-from api.models import Match, PortPair, Proxy, ProxyResource, Relay, Route, Rule, Session
+from api.models import Match, PortPair, Proxy, ProxyResource, Relay, Route, Rule, Session, Source
 from xds_server.subscription import SyncState
 
 Item = TypeVar("Item")
@@ -48,7 +49,8 @@ def _destination(row: RuleOfRoute) -> str:
     """Where sessions go, or where players are sent."""
     redirect = row[1].redirect
     if redirect is None:
-        return ", ".join(f"{item.backend} {percent(item.share)}" for item in row[1].backends)
+        mirrors = (f"mirror {item.backend} {percent(item.share)}" for item in row[1].mirrors)
+        return ", ".join([*(f"{item.backend} {percent(item.share)}" for item in row[1].backends), *mirrors])
     said = {
         "scheme": "rtsps" if redirect.secure else "",
         "host": redirect.hostname,
@@ -81,6 +83,38 @@ ROUTES: View[RuleOfRoute] = View(
     nothing="There are no routes; give some with msm up --route or -f.",
 )
 
+
+SOURCES: View[Source] = View(
+    columns={
+        "source": lambda source: source.name,
+        "latest": lambda source: "refused" if source.errors else "taken",
+        "good since": lambda source: None if source.taken_at is None else age(source.taken_at),
+        "routes": lambda source: len(source.routes),
+        "backends": lambda source: len(source.backends),
+        "gateways": lambda source: len(source.gateways),
+        "problems": lambda source: len(source.errors),
+    },
+    brief=("source", "latest", "good since", "routes", "backends", "gateways", "problems"),
+    whole=frozenset({"source", "latest", "good since"}),
+    nothing="There are no sources; give some with msm up --route or -f.",
+)
+
+
+def show_sources(sources: Sequence[Source]) -> None:
+    """The table, and below it all that is wrong with the latest change of each source."""
+    SOURCES.show(sources, wide=False)
+    for source in (each for each in sources if each.errors):
+        console().print(f"\nThe latest change of the {source.name} was refused:")
+        for error in source.errors:
+            console().print(f"  {error}")
+
+
+def _path(session: Session) -> str:
+    """What of the URL tells sessions apart: all of a mesh have the same hosts."""
+    url = urlsplit(session.url)
+    return f"{url.path}?{url.query}" if url.query else url.path
+
+
 SESSIONS: View[Session] = View(
     columns={
         "session": lambda session: session.id,
@@ -88,6 +122,7 @@ SESSIONS: View[Session] = View(
         "via": lambda session: session.transport.value,
         "client": lambda session: session.client_address,
         "url": lambda session: session.url,
+        "path": _path,
         "route": lambda session: f"{session.route}/{session.rule}",
         "backend": lambda session: session.backend,
         "endpoint": lambda session: session.endpoint,
@@ -95,7 +130,7 @@ SESSIONS: View[Session] = View(
         "proxy": lambda session: session.proxy,
         "age": lambda session: age(session.started_at),
     },
-    brief=("session", "state", "via", "client", "url", "age"),
+    brief=("session", "state", "via", "client", "path", "endpoint", "age"),
     whole=frozenset({"session", "state", "via", "age"}),
     nothing="There are no sessions.",
 )
@@ -113,6 +148,7 @@ RELAYS: View[Relay] = View(
     columns={
         "slot": lambda relay: relay.slot,
         "state": lambda relay: relay.state.value,
+        "activity": lambda relay: relay.activity.value,
         "media": lambda relay: relay.media,
         "from camera": lambda relay: _ports(relay.ingress),
         "to player": lambda relay: _ports(relay.egress),
@@ -121,8 +157,8 @@ RELAYS: View[Relay] = View(
         "proxy": lambda relay: relay.proxy,
         "relay": lambda relay: relay.id,
     },
-    brief=("slot", "state", "media", "from camera", "player", "session"),
-    whole=frozenset({"slot", "state", "from camera", "to player", "session", "relay"}),
+    brief=("slot", "activity", "media", "from camera", "player", "session"),
+    whole=frozenset({"slot", "state", "activity", "from camera", "to player", "session", "relay"}),
     nothing="There are no relays.",
 )
 

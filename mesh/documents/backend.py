@@ -9,16 +9,25 @@ from pydantic import Field
 from mesh.documents.base import BASE_PATH, AddressText, DocumentModel, ObjectMeta, ObjectNameText, Port
 from mesh.model import BackendTransport
 
-# The default port of rtsp URLs (RFC 7826, section 4.2).
+# The default ports of URLs (RFC 7826, sections 4.2 and 22.14).
 DEFAULT_RTSP_PORT = 554
+DEFAULT_PORTS = {"rtsp": DEFAULT_RTSP_PORT, "rtsps": 322}
 # One xDS assignment carries them all; far more cameras than one stream needs.
 MAX_ENDPOINTS = 1000
 
 BasePath = Annotated[str, Field(max_length=1024, pattern=BASE_PATH)]
 
 
+class SecretRef(DocumentModel):
+    """A Secret of the same namespace."""
+
+    group: Literal[""] = Field(default="", description="API group of Secret: the core group, which is empty.")
+    kind: Literal["Secret"] = Field(default="Secret", description="Secret.")
+    name: ObjectNameText = Field(description="Name of the Secret.")
+
+
 class BackendEndpoint(DocumentModel):
-    """One server; `path` and `transport` are for RTSP."""
+    """One server; all but name, address and port is for RTSP."""
 
     name: ObjectNameText = Field(description="Name, unique in the backend; what sessions and logs show.")
     address: AddressText = Field(description="IPv4 or IPv6 address, or host name.")
@@ -31,7 +40,13 @@ class BackendEndpoint(DocumentModel):
     )
     transport: BackendTransport = Field(
         default=BackendTransport.AUTO,
-        description="How media travels from this server: udp, tcp (interleaved), or auto: as the player asks.",
+        description="How media travels from this server: udp, tcp (interleaved), http (RTSP over HTTP, a tunnel),"
+        " multicast (to a group that it chooses), or auto: as the player asks, and by multicast where it refuses all"
+        " else.",
+    )
+    credentials_ref: SecretRef | None = Field(
+        default=None,
+        description="A Secret of type kubernetes.io/basic-auth: what this server is told where it asks for a password.",
     )
 
 

@@ -25,7 +25,12 @@ FILE_PATH = r"^/[^\x00-\x1f]*$"
 
 # Values and names of headers (RFC 9110, field-value and token).
 HEADER_VALUE = r"^[^\r\n\x00]+$"
+# What an authentication realm is: quoted as it is in headers, and a part of lines.
+REALM = r"^[ !#-[\]-~]+$"
 TOKEN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+
+# A payload format's name (RFC 4855, section 3), of the media that session descriptions know (RFC 8866, 5.14).
+MEDIA_TYPE = r"^(audio|video|text|application|message|image)/[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 
 # What a pattern demands, for people.
 PATTERN_MEANING = {
@@ -34,7 +39,9 @@ PATTERN_MEANING = {
     HOSTNAME: 'must be a lower-case host name without port, or "*." and one ("*.example.com")',
     HEADER_VALUE: "must hold no line end",
     TOKEN: "must be a name without spaces and colons",
+    REALM: "must be plain ASCII without quotation marks and backslashes",
     URL_PATH: 'must begin with "/" and hold no spaces',
+    MEDIA_TYPE: 'must be a medium and a codec, such as "video/H264"',
     FILE_PATH: "must be a path from the root",
     BASE_PATH: 'must begin with "/" and hold neither "#" nor spaces',
 }

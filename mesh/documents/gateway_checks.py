@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mesh.documents.findings import Finding, check_refs, repeated
+from mesh.documents.findings import Finding, check_namespace, check_ref, check_refs, repeated
 from mesh.documents.gateway import Gateway, GatewayListener
-from mesh.documents.media_policy import HealthProbe, MediaPolicy, seconds
+from mesh.documents.media_policy import CanarySpec, HealthProbe, MediaPolicy, seconds
 from mesh.documents.problems import FieldPath
 from mesh.documents.transport_route import TransportRouteDocument
 from mesh.gateways import GATEWAY_CLASS, ProbeProtocol, TargetKind
@@ -44,9 +44,7 @@ def check_transport_route(route: TransportRouteDocument) -> Iterator[Finding]:
             yield at, f"a second rule would never be used: {route.protocol.value} has nothing to tell sessions apart by"
         yield from check_refs(rule.backend_refs, (*at, "backendRefs"))
         for position, ref in enumerate(rule.backend_refs):
-            if ref.namespace not in (None, route.metadata.namespace):
-                message = "a backend of another namespace needs a ReferenceGrant, which is not supported yet"
-                yield (*at, "backendRefs", position, "namespace"), message
+            yield from check_namespace(ref, route.metadata.namespace, (*at, "backendRefs", position))
 
 
 def check_policy(policy: MediaPolicy) -> Iterator[Finding]:
@@ -61,6 +59,8 @@ def check_policy(policy: MediaPolicy) -> Iterator[Finding]:
             yield ("spec", "targetRefs", index, "sectionName"), message
     if spec.health_check is not None:
         yield from _check_probe(spec.health_check)
+    if spec.canary is not None:
+        yield from _check_canary(spec.canary)
     log = spec.access_log
     if log is not None and (log.type == "File") is (log.path is None):
         message = 'type File needs the field "path"' if log.path is None else "goes with type File"
@@ -70,5 +70,14 @@ def check_policy(policy: MediaPolicy) -> Iterator[Finding]:
 def _check_probe(probe: HealthProbe) -> Iterator[Finding]:
     if probe.path is not None and probe.type is not ProbeProtocol.HTTP:
         yield ("spec", "healthCheck", "path"), "goes with type HTTP"
+    if probe.describe is not None and probe.type is not ProbeProtocol.RTSP:
+        yield ("spec", "healthCheck", "describe"), "goes with type RTSP"
     if seconds(probe.timeout) > seconds(probe.interval):
         yield ("spec", "healthCheck", "timeout"), "is longer than the interval between probes"
+
+
+def _check_canary(canary: CanarySpec) -> Iterator[Finding]:
+    yield from check_ref(canary.backend_ref, ("spec", "canary", "backendRef"))
+    for index in range(1, len(canary.steps)):
+        if canary.steps[index] <= canary.steps[index - 1]:
+            yield ("spec", "canary", "steps", index), "each step is more than the one before"

@@ -7,18 +7,22 @@ from types import MappingProxyType
 from typing import Any
 
 from mesh.attachments import attach
+from mesh.canaries import canaries
 from mesh.documents.gateway import Gateway, GatewayListener
 from mesh.documents.kubernetes import Protocol
 from mesh.documents.loaded import Documents, Loaded, Origin, object_name
-from mesh.documents.media_policy import EjectionSpec, HealthProbe, MediaPolicy, TargetRef, seconds
+from mesh.documents.media_policy import CanarySpec, EjectionSpec, HealthProbe, MediaPolicy, TargetRef, seconds
 from mesh.documents.problems import DocumentProblem
-from mesh.documents.services import weighted_backends
+from mesh.documents.services import referred, weighted_backends
 from mesh.documents.transport_route import TCPRoute, TransportRouteDocument, UDPRoute
 from mesh.gateways import (
     AccessLog,
+    Canary,
+    Described,
     Ejection,
     HealthCheck,
     Listener,
+    LossLimit,
     ParentRef,
     PolicySettings,
     PolicyTarget,
@@ -49,7 +53,8 @@ def misfits(documents: Documents, objects: Mapping[str, Mapping[Any, Any]]) -> I
     loaded = {(item.document.kind, object_name(item.document)): item for item in documents.loaded}
     _, faults = attach(objects["gateways"], objects["transport_routes"], objects["policies"])
     _, rtsp_faults = rtsp_policies(objects["routes"], objects["backends"], objects["policies"])
-    for fault in (*faults, *rtsp_faults):
+    _, canary_faults = canaries(objects["routes"], objects["policies"])
+    for fault in (*faults, *rtsp_faults, *canary_faults):
         yield loaded[fault.kind, fault.name].problem(fault.path, fault.message)
 
 
@@ -100,10 +105,13 @@ def _policy(document: MediaPolicy) -> MeshPolicy:
             idle_timeout=_seconds(spec.session.idle_timeout),
             max_duration=_seconds(spec.session.max_duration),
             on_backend_change=spec.session.on_backend_change,
+            on_backend_failure=spec.session.on_backend_failure,
+            media_source=spec.session.media_source,
             max_sessions=spec.limits.max_sessions,
             health_check=None if spec.health_check is None else _health_check(spec.health_check),
             ejection=None if spec.ejection is None else _ejection(spec.ejection),
             access_log=None if spec.access_log is None else AccessLog(path=spec.access_log.path),
+            canary=None if spec.canary is None else _canary(spec.canary, document.metadata.namespace),
         ),
     )
 
@@ -113,6 +121,7 @@ def _target(ref: TargetRef, namespace: str) -> PolicyTarget:
 
 
 def _health_check(probe: HealthProbe) -> HealthCheck:
+    describe = probe.describe
     return HealthCheck(
         protocol=probe.type,
         port=probe.port,
@@ -121,11 +130,30 @@ def _health_check(probe: HealthProbe) -> HealthCheck:
         timeout=seconds(probe.timeout),
         healthy_threshold=probe.healthy_threshold,
         unhealthy_threshold=probe.unhealthy_threshold,
+        describe=None if describe is None else Described(path=describe.path, codecs=describe.codecs),
     )
 
 
 def _ejection(ejection: EjectionSpec) -> Ejection:
     return Ejection(failures=ejection.failures, base=seconds(ejection.base_time), max_percent=ejection.max_percent)
+
+
+def _canary(canary: CanarySpec, namespace: str) -> Canary:
+    loss = canary.loss
+    return Canary(
+        backend=referred(canary.backend_ref, namespace, Protocol.TCP),
+        steps=canary.steps,
+        interval=seconds(canary.interval),
+        min_setups=canary.setups.minimum,
+        max_failed=canary.setups.max_failed_percent / 100,
+        loss=None
+        if loss is None
+        else LossLimit(
+            sample_percent=loss.sample_percent,
+            min_packets=loss.min_packets,
+            max_lost=loss.max_lost_percent / 100,
+        ),
+    )
 
 
 def _seconds(duration: str | None) -> float | None:

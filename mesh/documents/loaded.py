@@ -6,17 +6,34 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from mesh.documents.authentication import AuthenticationFilter
 from mesh.documents.backend import Backend
+from mesh.documents.backend_tls_policy import BackendTLSPolicy
+from mesh.documents.config_map import ConfigMap
 from mesh.documents.gateway import Gateway
 from mesh.documents.kubernetes import EndpointSlice, Service
 from mesh.documents.media_policy import MediaPolicy
 from mesh.documents.problems import DocumentProblem, FieldPath, field_text
 from mesh.documents.rtsp_route import RTSPRoute
+from mesh.documents.secret import Secret
 from mesh.documents.transport_route import TCPRoute, UDPRoute
 from mesh.documents.yaml_nodes import Node
 from mesh.model import ObjectName
 
-Document = RTSPRoute | Backend | Service | EndpointSlice | Gateway | UDPRoute | TCPRoute | MediaPolicy
+Document = (
+    RTSPRoute
+    | Backend
+    | Service
+    | EndpointSlice
+    | Gateway
+    | UDPRoute
+    | TCPRoute
+    | MediaPolicy
+    | Secret
+    | ConfigMap
+    | BackendTLSPolicy
+    | AuthenticationFilter
+)
 KINDS: tuple[type[Document], ...] = (
     RTSPRoute,
     Backend,
@@ -26,6 +43,10 @@ KINDS: tuple[type[Document], ...] = (
     UDPRoute,
     TCPRoute,
     MediaPolicy,
+    Secret,
+    ConfigMap,
+    BackendTLSPolicy,
+    AuthenticationFilter,
 )
 
 T = TypeVar("T", bound=Document)

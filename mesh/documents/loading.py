@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from mesh.documents.base import DocumentModel
 from mesh.documents.checks import check_document
+from mesh.documents.foreign_kinds import instead_of
 from mesh.documents.loaded import KINDS, Document, Documents, Loaded, Origin, document_label
 from mesh.documents.messages import explain_validation, suggestion
 from mesh.documents.problems import DocumentErrors, DocumentProblem, field_text
@@ -158,7 +159,8 @@ def _kind_of(root: Node) -> type[Document] | str:
     models = {_default(model, "kind"): model for model in KINDS}
     model = models.get(kind)
     if model is None:
-        return f'unknown kind "{kind}"{suggestion(kind, models) or "; known are " + ", ".join(models)}'
+        instead = suggestion(kind, models) or "; known are " + ", ".join(models)
+        return f'unknown kind "{kind}"{instead_of(kind) or instead}'
     versions = get_args(model.model_fields["api_version"].annotation)
     if version not in versions:
         known = " or ".join(f'"{known}"' for known in versions)

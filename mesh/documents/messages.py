@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from mesh.documents import gateway, rtsp_route, transport_route
+from mesh.documents import backend_tls_policy, gateway, rtsp_route, transport_route
 from mesh.documents.base import PATTERN_MEANING
 from mesh.documents.problems import FieldPath, field_text
 
@@ -20,6 +20,7 @@ MAX_SHOWN = 80
 _NOT_YET_FIELDS: dict[type[BaseModel], frozenset[str]] = {
     rtsp_route.RTSPRoute: rtsp_route.NOT_YET_FIELDS,
     gateway.Gateway: gateway.NOT_YET_FIELDS,
+    backend_tls_policy.BackendTLSPolicy: backend_tls_policy.NOT_YET_FIELDS,
     transport_route.UDPRoute: transport_route.NOT_YET_FIELDS,
     transport_route.TCPRoute: transport_route.NOT_YET_FIELDS,
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mesh.documents.findings import Finding, check_refs, repeated
+from mesh.documents.findings import Finding, check_namespace, check_refs, repeated
 from mesh.documents.media_policy import seconds
 from mesh.documents.problems import FieldPath
+from mesh.documents.request_mirror import check_mirror
 from mesh.documents.route_filters import (
     FilterType,
     HeaderModifier,
@@ -16,7 +17,7 @@ from mesh.documents.route_filters import (
     RouteTimeouts,
 )
 from mesh.documents.rtsp_route import HeaderMatch, QueryParamMatch, RouteMatch, RouteRule, RTSPRoute
-from mesh.model import PROTECTED_HEADERS, PathMatchType, PathRewriteType, TextMatchType
+from mesh.model import PROTECTED_HEADERS, PathMatchType, PathRewriteType, RoutedMethod, TextMatchType
 from mesh.regex import compile_regex
 
 # Sequences that make two spellings of one path (Gateway API forbids them too).
@@ -25,8 +26,10 @@ _AMBIGUOUS_ENDS = ("/.", "/..")
 _FIELDS = {
     FilterType.URL_REWRITE: ("urlRewrite", "url_rewrite"),
     FilterType.REQUEST_REDIRECT: ("requestRedirect", "request_redirect"),
+    FilterType.REQUEST_MIRROR: ("requestMirror", "request_mirror"),
     FilterType.REQUEST_HEADER_MODIFIER: ("requestHeaderModifier", "request_header_modifier"),
     FilterType.RESPONSE_HEADER_MODIFIER: ("responseHeaderModifier", "response_header_modifier"),
+    FilterType.EXTENSION_REF: ("extensionRef", "extension_ref"),
 }
 
 
@@ -36,15 +39,29 @@ def check_route(route: RTSPRoute) -> Iterator[Finding]:
     yield from repeated((rule.name or f"rule-{i}" for i, rule in enumerate(route.spec.rules)), rules)
     for index, rule in enumerate(route.spec.rules):
         yield from _check_rule(rule, (*rules, index))
+        yield from _check_namespaces(rule, route.metadata.namespace, (*rules, index))
 
 
 def _check_rule(rule: RouteRule, at: FieldPath) -> Iterator[Finding]:
+    mirrored = any(item.request_mirror is not None for item in rule.filters)
     for index, match in enumerate(rule.matches):
         yield from _check_match(match, (*at, "matches", index))
+        if mirrored and match.method is RoutedMethod.ANNOUNCE:
+            yield (*at, "matches", index, "method"), "what a client records cannot be mirrored (RequestMirror)"
     yield from _check_filters(rule, (*at, "filters"))
     yield from _check_destination(rule, at)
     if rule.timeouts is not None:
         yield from _check_timeouts(rule.timeouts, (*at, "timeouts"))
+
+
+def _check_namespaces(rule: RouteRule, namespace: str, at: FieldPath) -> Iterator[Finding]:
+    """Backends and mirrors of the route's own namespace."""
+    for index, ref in enumerate(rule.backend_refs):
+        yield from check_namespace(ref, namespace, (*at, "backendRefs", index))
+    for index, item in enumerate(rule.filters):
+        if item.request_mirror is not None:
+            mirror = item.request_mirror.backend_ref
+            yield from check_namespace(mirror, namespace, (*at, "filters", index, "requestMirror", "backendRef"))
 
 
 def _check_destination(rule: RouteRule, at: FieldPath) -> Iterator[Finding]:
@@ -60,6 +77,8 @@ def _check_destination(rule: RouteRule, at: FieldPath) -> Iterator[Finding]:
         yield (*at, "backendRefs"), "a rule that redirects sends no session to a backend"
     if types & {FilterType.URL_REWRITE, FilterType.REQUEST_HEADER_MODIFIER}:
         yield (*at, "filters"), "a rule that redirects asks no backend: neither URLRewrite nor RequestHeaderModifier"
+    if FilterType.REQUEST_MIRROR in types:
+        yield (*at, "filters"), "a rule that redirects has no session to mirror: no RequestMirror"
     for field in ("timeouts", "retry"):
         if getattr(rule, field) is not None:
             yield (*at, field), "a rule that redirects asks no backend"
@@ -105,7 +124,7 @@ def _check_path(value: str, at: FieldPath) -> Iterator[Finding]:
 def _check_filters(rule: RouteRule, at: FieldPath) -> Iterator[Finding]:
     seen: set[FilterType] = set()
     for index, item in enumerate(rule.filters):
-        if item.type in seen:
+        if item.type in seen and item.type is not FilterType.REQUEST_MIRROR:
             yield (*at, index, "type"), f"a second {item.type.value} filter; a rule has at most one of each type"
         seen.add(item.type)
         yield from _check_fields(item, (*at, index))
@@ -113,6 +132,8 @@ def _check_filters(rule: RouteRule, at: FieldPath) -> Iterator[Finding]:
             yield from _check_modifier(item.url_rewrite.path, rule, (*at, index, "urlRewrite", "path"))
         if item.request_redirect is not None:
             yield from _check_redirect(item.request_redirect, rule, (*at, index, "requestRedirect"))
+        if item.request_mirror is not None:
+            yield from check_mirror(item.request_mirror, (*at, index, "requestMirror"))
         for modifier, name in (
             (item.request_header_modifier, "requestHeaderModifier"),
             (item.response_header_modifier, "responseHeaderModifier"),

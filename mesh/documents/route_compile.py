@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mesh.documents.kubernetes import Protocol
 from mesh.documents.loaded import object_name
@@ -11,11 +11,13 @@ from mesh.documents.route_filters import Header, PathModifier
 from mesh.documents.route_filters import HeaderModifier as ModifierDocument
 from mesh.documents.route_filters import RequestRedirect as RedirectDocument
 from mesh.documents.rtsp_route import HeaderMatch, QueryParamMatch, RouteMatch, RouteRule, RTSPRoute
-from mesh.documents.services import weighted_backends
+from mesh.documents.services import referred, weighted_backends
 from mesh.model import (
     HeaderModifier,
     Match,
+    Mirror,
     NamedMatch,
+    ObjectName,
     PathMatch,
     PathRewrite,
     Redirect,
@@ -35,9 +37,15 @@ def _rule(rule: RouteRule, name: str, route: RTSPRoute) -> Rule:
     filters = {item.type: item for item in rule.filters}
     found = {
         field: next((value for item in filters.values() if (value := getattr(item, field)) is not None), None)
-        for field in ("url_rewrite", "request_redirect", "request_header_modifier", "response_header_modifier")
+        for field in (
+            "url_rewrite",
+            "request_redirect",
+            "request_header_modifier",
+            "response_header_modifier",
+            "extension_ref",
+        )
     }
-    rewrite = found["url_rewrite"]
+    rewrite, extension = found["url_rewrite"], found["extension_ref"]
     timeouts = rule.timeouts
     return Rule(
         name=name,
@@ -45,12 +53,21 @@ def _rule(rule: RouteRule, name: str, route: RTSPRoute) -> Rule:
         backends=weighted_backends(rule.backend_refs, route.metadata.namespace, Protocol.TCP),
         rewrite=None if rewrite is None else _path(rewrite.path),
         redirect=_redirect(found["request_redirect"]),
+        mirrors=tuple(_mirrors(rule, route.metadata.namespace)),
         request_headers=_modifier(found["request_header_modifier"]),
         response_headers=_modifier(found["response_header_modifier"]),
         timeout=None if timeouts is None else _seconds(timeouts.request),
         try_timeout=None if timeouts is None else _seconds(timeouts.backend_request),
         retry=None if rule.retry is None else Retry(attempts=rule.retry.attempts, codes=rule.retry.codes),
+        users=None if extension is None else ObjectName(route.metadata.namespace, extension.name),
     )
+
+
+def _mirrors(rule: RouteRule, namespace: str) -> Iterator[Mirror]:
+    for item in rule.filters:
+        if item.request_mirror is not None:
+            backend = referred(item.request_mirror.backend_ref, namespace, Protocol.TCP)
+            yield Mirror(backend=backend, part=item.request_mirror.part)
 
 
 def _match(match: RouteMatch) -> Match:

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mesh.documents.base import HEADER_VALUE, TOKEN, AddressText, DocumentModel, Port
+from mesh.documents.base import HEADER_VALUE, TOKEN, AddressText, DocumentModel, ObjectNameText, Port
 from mesh.documents.media_policy import Duration
+from mesh.documents.request_mirror import RequestMirror
 from mesh.model import PathRewriteType
 
 # Bounds of Gateway API, which keep an object small enough for a cluster to check.
@@ -27,8 +28,10 @@ class FilterType(Enum):
 
     URL_REWRITE = "URLRewrite"
     REQUEST_REDIRECT = "RequestRedirect"
+    REQUEST_MIRROR = "RequestMirror"
     REQUEST_HEADER_MODIFIER = "RequestHeaderModifier"
     RESPONSE_HEADER_MODIFIER = "ResponseHeaderModifier"
+    EXTENSION_REF = "ExtensionRef"
 
 
 class PathModifier(DocumentModel):
@@ -82,15 +85,27 @@ class HeaderModifier(DocumentModel):
     )
 
 
+class ExtensionRef(DocumentModel):
+    """An object of the route's own namespace that says more than Gateway API can."""
+
+    group: Literal["mediastreamingmesh.io"] = Field(description="mediastreamingmesh.io.")
+    kind: Literal["AuthenticationFilter"] = Field(description="AuthenticationFilter: users, who are asked to prove it.")
+    name: ObjectNameText = Field(description="Name of the object.")
+
+
 class RouteFilter(DocumentModel):
     """Something done to a request that matched, or to its answer. The field that belongs to `type` must be set."""
 
     type: FilterType = Field(
-        description="URLRewrite, RequestRedirect, RequestHeaderModifier or ResponseHeaderModifier."
+        description="URLRewrite, RequestRedirect, RequestMirror, RequestHeaderModifier, ResponseHeaderModifier or"
+        " ExtensionRef."
     )
     url_rewrite: UrlRewrite | None = Field(default=None, description="The rewrite, for type URLRewrite.")
     request_redirect: RequestRedirect | None = Field(
         default=None, description="Where to, for type RequestRedirect; such a rule has no backendRefs."
+    )
+    request_mirror: RequestMirror | None = Field(
+        default=None, description="Who gets sessions as well, for type RequestMirror; a rule may have several."
     )
     request_header_modifier: HeaderModifier | None = Field(
         default=None, description="Changes to every request to the backend, for type RequestHeaderModifier."
@@ -98,6 +113,7 @@ class RouteFilter(DocumentModel):
     response_header_modifier: HeaderModifier | None = Field(
         default=None, description="Changes to every answer of the backend, for type ResponseHeaderModifier."
     )
+    extension_ref: ExtensionRef | None = Field(default=None, description="The object, for type ExtensionRef.")
 
 
 class RouteTimeouts(DocumentModel):

@@ -1,33 +1,35 @@
 """`--route /lobby=rtsp://192.0.2.10/stream1`: a route and its camera in one line.
 
-Sugar for two documents, so that everything after it sees documents only: an RTSPRoute that takes the path off, and a
-Backend whose one endpoint puts the URL's path in front.
+Sugar for documents, so that everything after it sees documents only: an RTSPRoute that takes the path off, a Backend
+whose one endpoint puts the URL's path in front; a Secret where the URL has a user name and a password, and a
+BackendTLSPolicy where it begins with rtsps.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
-from urllib.parse import SplitResult, urlsplit
+from collections.abc import Iterable, Iterator
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import ValidationError
 
-from mesh.documents.backend import DEFAULT_RTSP_PORT, Backend, BackendEndpoint, BackendSpec
+from mesh.documents.backend import DEFAULT_PORTS, Backend, BackendEndpoint, BackendSpec, SecretRef
+from mesh.documents.backend_refs import BackendKind, BackendRef
+from mesh.documents.backend_tls_policy import BackendTLSPolicy
 from mesh.documents.base import ObjectMeta
 from mesh.documents.checks import check_document
-from mesh.documents.loaded import Documents
+from mesh.documents.loaded import Document, Documents
 from mesh.documents.messages import explain_validation
 from mesh.documents.route_filters import FilterType, PathModifier, RouteFilter, UrlRewrite
 from mesh.documents.rtsp_route import (
-    BackendKind,
-    BackendRef,
     RouteMatch,
     RoutePathMatch,
     RouteRule,
     RTSPRoute,
     RTSPRouteSpec,
 )
+from mesh.documents.secret import BASIC_AUTH, Secret
 from mesh.model import MeshError, PathMatchType, PathRewriteType
 
 PLACE = "command line"
@@ -46,32 +48,48 @@ class RouteOptionError(MeshError):
 
 def route_options(texts: Iterable[str]) -> Documents:
     """The documents of all `--route` options. Raises RouteOptionError for the first that is wrong or repeated."""
-    documents: dict[str, tuple[RTSPRoute, Backend]] = {}
+    documents: dict[str, tuple[Document, ...]] = {}
     for text in texts:
-        route, backend = route_option(text)
-        if route.metadata.name in documents:
+        made = route_option(text)
+        if made[0].metadata.name in documents:
             raise RouteOptionError(f"--route {text.partition('=')[0]}: this path is given twice")
-        documents[route.metadata.name] = (route, backend)
-    return Documents.of((item for pair in documents.values() for item in pair), place=PLACE)
+        documents[made[0].metadata.name] = made
+    return Documents.of((item for made in documents.values() for item in made), place=PLACE)
 
 
-def route_option(text: str) -> tuple[RTSPRoute, Backend]:
-    """The two documents that `PATH=URL` stands for. Raises RouteOptionError."""
+def route_option(text: str) -> tuple[Document, ...]:
+    """The documents that `PATH=URL` stands for, of one name: RTSPRoute, Backend, and what else the URL takes. Raises
+    RouteOptionError, which never repeats a password."""
     path, separator, url = text.partition("=")
     if not separator or not path.startswith("/"):
         # The text is not repeated: it may be a URL with a password.
-        raise RouteOptionError(f"--route is written PATH=URL, where PATH begins with /, for example {_EXAMPLE}")
+        raise RouteOptionError(f"--route wants PATH=URL, where PATH begins with /, for example {_EXAMPLE}")
     try:
-        name = _object_name(path)
-        route, backend = _route(path, name), _backend(name, _split(url))
+        documents = tuple(_documents(path, _object_name(path), _split(url)))
     except ValidationError as error:  # a subclass of ValueError, so first
         message = next(sentence for _, sentence in explain_validation(error, BackendEndpoint))
         raise RouteOptionError(f"--route {path}: {message}") from None
     except ValueError as error:
         raise RouteOptionError(f"--route {path}: {error}") from None
-    for _, message in check_document(route):
-        raise RouteOptionError(f"--route {path}: {message}")
-    return route, backend
+    for document in documents:
+        for at, message in check_document(document):
+            about = f"the {at[-1]} of the URL " if isinstance(document, Secret) else ""
+            raise RouteOptionError(f"--route {path}: {about}{message}")
+    return documents
+
+
+def _documents(path: str, name: str, url: SplitResult) -> Iterator[Document]:
+    metadata = ObjectMeta(name=name)
+    yield _route(path, metadata)
+    yield _backend(metadata, url)
+    if url.username is not None:
+        credentials = {"username": unquote(url.username), "password": unquote(url.password or "")}
+        yield Secret.model_validate({"metadata": metadata, "type": BASIC_AUTH, "stringData": credentials})
+    if url.scheme == "rtsps":
+        targets = [{"kind": BackendKind.BACKEND, "name": name}]
+        validation = {"hostname": url.hostname, "wellKnownCACertificates": "System"}
+        spec = {"targetRefs": targets, "validation": validation}
+        yield BackendTLSPolicy.model_validate({"metadata": metadata, "spec": spec})
 
 
 def _object_name(path: str) -> str:
@@ -89,36 +107,30 @@ def _object_name(path: str) -> str:
 def _split(url: str) -> SplitResult:
     """The URL in parts. Raises ValueError with a sentence, which never repeats a password."""
     scheme, separator, _ = url.partition("://")
-    if separator and scheme.lower() == "rtsps":
-        raise ValueError("rtsps is not supported yet; use rtsp://")
-    if not separator or scheme.lower() != "rtsp":
-        raise ValueError(f"the URL of the camera begins with rtsp://, for example {_EXAMPLE}")
+    if not separator or scheme.lower() not in DEFAULT_PORTS:
+        raise ValueError(f"the URL of the camera begins with rtsp:// or rtsps://, for example {_EXAMPLE}")
     if any(character <= " " or character == "\x7f" for character in url):
         raise ValueError("the URL contains spaces or control characters; write a space as %20")
-    if "@" in re.split(r"[/?#]", url.split("://", 1)[1], maxsplit=1)[0]:
-        raise ValueError(
-            "leave user and password out of the URL: credentials are not taken here; "
-            "the player's own Authorization passes through to the camera"
-        )
     try:
         return urlsplit(url)
     except ValueError:
         raise ValueError(_BAD_AUTHORITY) from None
 
 
-def _backend(name: str, url: SplitResult) -> Backend:
+def _backend(metadata: ObjectMeta, url: SplitResult) -> Backend:
     if url.fragment:
         raise ValueError("the URL has a fragment (#), which no camera would see")
     if not url.hostname:
         raise ValueError("the URL names no host")
     path = "" if url.path == "/" else url.path
     endpoint = BackendEndpoint(
-        name=name,
+        name=metadata.name,
         address=url.hostname,
         port=_port(url),
         path=(f"{path or '/'}?{url.query}" if url.query else path),
+        credentials_ref=None if url.username is None else SecretRef(name=metadata.name),
     )
-    return Backend(metadata=ObjectMeta(name=name), spec=BackendSpec(endpoints=(endpoint,)))
+    return Backend(metadata=metadata, spec=BackendSpec(endpoints=(endpoint,)))
 
 
 def _port(url: SplitResult) -> int:
@@ -128,14 +140,14 @@ def _port(url: SplitResult) -> int:
         raise ValueError(_BAD_AUTHORITY) from None
     if port == 0:
         raise ValueError(_BAD_AUTHORITY)
-    return DEFAULT_RTSP_PORT if port is None else port
+    return DEFAULT_PORTS[url.scheme] if port is None else port
 
 
-def _route(path: str, name: str) -> RTSPRoute:
+def _route(path: str, metadata: ObjectMeta) -> RTSPRoute:
     rewrite = PathModifier(type=PathRewriteType.REPLACE_PREFIX_MATCH, replace_prefix_match="/")
     rule = RouteRule(
         matches=(RouteMatch(path=RoutePathMatch(type=PathMatchType.PATH_PREFIX, value=path)),),
         filters=(RouteFilter(type=FilterType.URL_REWRITE, url_rewrite=UrlRewrite(path=rewrite)),),
-        backend_refs=(BackendRef(kind=BackendKind.BACKEND, name=name),),
+        backend_refs=(BackendRef(kind=BackendKind.BACKEND, name=metadata.name),),
     )
-    return RTSPRoute(metadata=ObjectMeta(name=name), spec=RTSPRouteSpec(rules=(rule,)))
+    return RTSPRoute(metadata=metadata, spec=RTSPRouteSpec(rules=(rule,)))

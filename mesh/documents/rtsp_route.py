@@ -6,14 +6,14 @@ spelling mistake.
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from mesh.documents.base import DocumentModel, HostnameText, LabelText, ObjectMeta, ObjectNameText, Port
+from mesh.documents.backend_refs import BackendRef
+from mesh.documents.base import DocumentModel, HostnameText, LabelText, ObjectMeta
 from mesh.documents.route_filters import HeaderNameText, PathText, RouteFilter, RouteRetry, RouteTimeouts
-from mesh.model import GROUP, PathMatchType, RoutedMethod, TextMatchType
+from mesh.model import PathMatchType, RoutedMethod, TextMatchType
 
 # Bounds of Gateway API, which keep an object small enough for a cluster to check.
 MAX_HOSTNAMES = 16
@@ -22,7 +22,6 @@ MAX_MATCHES = 64
 MAX_CONDITIONS = 16
 MAX_FILTERS = 16
 MAX_BACKEND_REFS = 16
-MAX_WEIGHT = 1_000_000
 
 
 # Fields of HTTPRoute that are not here; "[]" stands for any index.
@@ -32,10 +31,8 @@ NOT_YET_FIELDS = frozenset(
         "spec.useDefaultGateways",
         "spec.rules[].retry.backoff",
         "spec.rules[].sessionPersistence",
-        "spec.rules[].filters[].requestMirror",
         "spec.rules[].filters[].cors",
         "spec.rules[].filters[].externalAuth",
-        "spec.rules[].filters[].extensionRef",
         "spec.rules[].filters[].urlRewrite.hostname",
         "spec.rules[].backendRefs[].filters",
         "status",
@@ -43,10 +40,8 @@ NOT_YET_FIELDS = frozenset(
 )
 NOT_YET_FILTERS = frozenset(
     {
-        "RequestMirror",
         "CORS",
         "ExternalAuth",
-        "ExtensionRef",
     }
 )
 
@@ -97,31 +92,6 @@ class RouteMatch(DocumentModel):
     )
 
 
-class BackendKind(Enum):
-    """Kinds of objects that a route can send sessions to."""
-
-    BACKEND = "Backend"
-    SERVICE = "Service"
-
-    @property
-    def group(self) -> str:
-        """The API group of the kind; Service is of the core group, which is empty."""
-        return GROUP if self is BackendKind.BACKEND else ""
-
-
-class BackendRef(DocumentModel):
-    """A backend and its share of the sessions."""
-
-    group: str | None = Field(default=None, max_length=253, description="API group; by default the kind's own.")
-    kind: BackendKind = Field(default=BackendKind.SERVICE, description="Backend or Service.")
-    name: ObjectNameText = Field(description="Name of the object.")
-    namespace: LabelText | None = Field(default=None, description="Its namespace; by default the route's.")
-    port: Port | None = Field(default=None, description="Port of the Service; a Backend's endpoints have their own.")
-    weight: Annotated[int, Field(strict=True, ge=0, le=MAX_WEIGHT)] = Field(
-        default=1, description="Share of the sessions: this weight out of the sum of the rule's weights."
-    )
-
-
 class RouteRule(DocumentModel):
     """Requests that match any of `matches` go to one of `backendRefs`, or are redirected."""
 
@@ -130,7 +100,7 @@ class RouteRule(DocumentModel):
         default=(RouteMatch(),), max_length=MAX_MATCHES, description="Conditions; none means any path."
     )
     filters: tuple[RouteFilter, ...] = Field(
-        default=(), max_length=MAX_FILTERS, description="What is done to requests and answers, one of each type."
+        default=(), max_length=MAX_FILTERS, description="What is done to requests, one of each type but mirrors."
     )
     backend_refs: tuple[BackendRef, ...] = Field(
         default=(), max_length=MAX_BACKEND_REFS, description="Where sessions go; needed unless the rule redirects."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from mesh.documents.backend_refs import BackendKind, BackendObjectReference, BackendRef
 from mesh.documents.kubernetes import (
     AddressType,
     EndpointConditions,
@@ -18,7 +19,6 @@ from mesh.documents.kubernetes import (
     ServiceType,
     SliceEndpoint,
 )
-from mesh.documents.rtsp_route import BackendKind, BackendRef
 from mesh.model import Backend, Endpoint, ObjectName, WeightedBackend
 
 
@@ -30,20 +30,21 @@ def service_backend(name: ObjectName, service: Service, port: ServicePort, slice
         endpoints: tuple[Endpoint, ...] = (Endpoint(name=address, address=address, port=port.port),)
     else:
         endpoints, leaving = _endpoints(_one_family(service, slices), port)
-    return Backend(name=_port_name(name, port.port, port.protocol), endpoints=endpoints, leaving=leaving)
+    return Backend(name=port_name(name, port.port, port.protocol), endpoints=endpoints, leaving=leaving)
 
 
 def weighted_backends(refs: Iterable[BackendRef], namespace: str, protocol: Protocol) -> tuple[WeightedBackend, ...]:
     """The backends of a rule, whose sessions are of `protocol`."""
-    return tuple(WeightedBackend(backend=_referred(ref, namespace, protocol), weight=ref.weight) for ref in refs)
+    return tuple(WeightedBackend(backend=referred(ref, namespace, protocol), weight=ref.weight) for ref in refs)
 
 
-def _referred(ref: BackendRef, namespace: str, protocol: Protocol) -> ObjectName:
+def referred(ref: BackendObjectReference, namespace: str, protocol: Protocol) -> ObjectName:
+    """The backend that a reference of an object in `namespace` names, for sessions of `protocol`."""
     name = ObjectName(ref.namespace or namespace, ref.name)
-    return name if ref.kind is BackendKind.BACKEND or ref.port is None else _port_name(name, ref.port, protocol)
+    return name if ref.kind is BackendKind.BACKEND or ref.port is None else port_name(name, ref.port, protocol)
 
 
-def _port_name(service: ObjectName, port: int, protocol: Protocol) -> ObjectName:
+def port_name(service: ObjectName, port: int, protocol: Protocol) -> ObjectName:
     """`service:port`; a Service may have a UDP port of the same number."""
     suffix = "/udp" if protocol is Protocol.UDP else ""
     return ObjectName(service.namespace, f"{service.name}:{port}{suffix}")

@@ -9,10 +9,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from mesh.documents.backend_refs import BackendRef
 from mesh.documents.base import DocumentModel, LabelText, ObjectMeta
 from mesh.documents.gateway import ParentReference
 from mesh.documents.kubernetes import Unused
-from mesh.documents.rtsp_route import MAX_BACKEND_REFS, BackendRef
+from mesh.documents.rtsp_route import MAX_BACKEND_REFS
 from mesh.gateways import TransportProtocol
 
 # Bounds of Gateway API.

@@ -133,6 +133,16 @@ class Balancer:
         if cluster in self._clusters:
             self._clusters[cluster].checked(key, passing, reason, now)
 
+    def state_of(self, cluster: str, key: HostKey) -> HostState | None:
+        """What has become of an endpoint; None: it has gone, and has no session. To be read only."""
+        known = self._clusters.get(cluster)
+        return None if known is None else known.state_of(key)
+
+    def has(self, cluster: str, key: HostKey) -> bool:
+        """Whether an endpoint is its cluster's now, and has not gone with sessions left."""
+        known = self._clusters.get(cluster)
+        return known is not None and key in known.states
+
     def states(self) -> Iterator[tuple[str, HostState]]:
         """All endpoints, by cluster. To be read only."""
         for name, cluster in self._clusters.items():
@@ -140,8 +150,7 @@ class Balancer:
                 yield name, state
 
     def _use(self, name: str, key: HostKey, *, is_session: bool) -> Use | None:
-        cluster = self._clusters.get(name)
-        state = None if cluster is None else cluster.state_of(key)
+        cluster, state = self._clusters.get(name), self.state_of(name, key)
         if cluster is None or state is None:
             return None
         return Use(cluster, state, is_session=is_session)

@@ -131,9 +131,10 @@ class ClusterState:
         state = self.states.get(key)
         if state is None or self.policy.health_check is None:
             return
-        if passing and not state.passing and state.check != NOT_ASKED_YET:
+        first = state.check == NOT_ASKED_YET
+        if passing and not state.passing and not first:
             state.since = now
-        changed = state.passing is not passing
+        changed = state.passing is not passing or first
         state.passing, state.check = passing, "" if passing else reason
         if changed:
             self._on_event(self.name, state, HostEvent.PASSES if passing else HostEvent.FAILS)

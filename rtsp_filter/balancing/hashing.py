@@ -11,7 +11,7 @@ from enum import Enum
 
 from xxhash import xxh64_intdigest
 
-from rtsp_filter.route_request import RouteRequest
+from rtsp_filter.routes.request import RouteRequest
 
 HASHES = 1 << 64
 """How many hashes there are."""

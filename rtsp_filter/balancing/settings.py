@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from mesh.gateways import MediaSource
+
 MAX_RING_SIZE = 65_536
 """Points on a ring. Envoy takes up to 8,388,608; making that many would hold up a proxy for seconds."""
 MAX_TABLE_SIZE = 262_144
@@ -95,23 +97,35 @@ class Probe(Enum):
     """How an endpoint is asked how it is; the values are for people."""
 
     OPTIONS = "OPTIONS"
+    DESCRIBE = "DESCRIBE"
     CONNECT = "a TCP connection"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck:
-    """Questions to every endpoint, asked again and again. Times are seconds."""
+    """Questions to every endpoint, asked again and again. Times are seconds. DESCRIBE is asked for `path`, below the
+    endpoint's own, and wants `codecs`, such as "video/H264", to be offered."""
 
     probe: Probe
     interval: float
     timeout: float
     healthy_threshold: int
     unhealthy_threshold: int
+    path: str = "/"
+    codecs: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        wanted = f" with {', '.join(self.codecs)}" if self.codecs else ""
+        return f"by {self.probe.value}{wanted} every {self.interval:g} s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterPolicy:
-    """All of it. `panic_percent`: with fewer usable endpoints than this, usable or not, all are tried; 0: never."""
+    """All of it. `panic_percent`: with fewer usable endpoints than this, usable or not, all are tried; 0: never.
+
+    `moves_sessions`: the endpoints have the same streams, so a session whose endpoint fails goes on at another one.
+    `media_source`: whose packets are taken for media over UDP.
+    """
 
     algorithm: Algorithm = Algorithm.ROUND_ROBIN
     choice_count: int = 2
@@ -126,13 +140,19 @@ class ClusterPolicy:
     slow_start: SlowStart | None = None
     outliers: OutlierDetection | None = None
     health_check: HealthCheck | None = None
+    moves_sessions: bool = False
+    media_source: MediaSource = MediaSource.ANY
 
     def __str__(self) -> str:
         facts = [f"balanced by {self.algorithm.value}"]
         if self.breaker.max_sessions is not None:
             facts.append(f"limited to {self.breaker.max_sessions} sessions")
         if self.health_check is not None:
-            facts.append(f"checked by {self.health_check.probe.value} every {self.health_check.interval:g} s")
+            facts.append(f"checked {self.health_check}")
         if self.outliers is not None:
             facts.append(f"without endpoints that fail {self.outliers.consecutive_failures} times in a row")
+        if self.moves_sessions:
+            facts.append("whose sessions move when an endpoint fails")
+        if self.media_source is not MediaSource.ANY:
+            facts.append(f"whose media is checked by {self.media_source.value}")
         return ", ".join(facts)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from rtsp_filter.camera.description import describe, same_path, split_control
+from rtsp_filter.camera.gate import gate_of
 from rtsp_filter.camera.impairment import Impairment
 from rtsp_filter.camera.negotiation import Peer, negotiate
 from rtsp_filter.camera.session import (
@@ -36,6 +37,7 @@ from rtsp_filter.rtsp import (
     State,
     StateError,
     StatusCode,
+    UnauthorizedError,
     encode_rtp_info,
     next_state,
     respond,
@@ -77,6 +79,7 @@ class CameraCore:
         self.sessions: dict[str, CameraSession] = {}
         self._settings = settings
         self._clip = clip
+        self._gate = gate_of(settings.user)
         self._unix_offset = unix_offset
         self._receivers: dict[_ReceiverKey, tuple[CameraSession, SessionTrack]] = {}
         self._events: list[CameraEvent] = []
@@ -94,7 +97,10 @@ class CameraCore:
     def handle(self, request: Request, peer: Peer, now: float) -> Response:
         """The response to a request. Errors become responses too."""
         try:
+            self._check_user(request, peer, now)
             response = self._dispatch(request, peer, now)
+        except UnauthorizedError as error:
+            response = respond(request, error.status, error.headers)
         except RTSPError as error:
             response = respond(request, error.status)
         response.headers.add("Server", SERVER_NAME)
@@ -143,6 +149,11 @@ class CameraCore:
         if session is not None:
             session.last_active = now
         return handler(request, peer, now)
+
+    def _check_user(self, request: Request, peer: Peer, now: float) -> None:
+        """Raises UnauthorizedError. What a server can do is free to ask."""
+        if self._gate is not None and request.method != Method.OPTIONS:
+            self._gate.user(request, str(peer.remote[0]), now)
 
     @property
     def _public(self) -> str:

@@ -1,4 +1,8 @@
-"""What makes a bad camera bad: packets that are lost and pictures that are late, the same ones every time."""
+"""What makes a bad camera bad: packets that are lost and pictures that are late, the same ones every time.
+
+Losses come at random, and yet as many as were asked for after any number of packets, give or take one: at 5 %, each
+twenty packets lose one, wherever in them. Somebody who plays for seconds shall see what he asked for.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ class Impairment:
         self._loss = loss
         self._jitter = jitter
         self._random = Random(seed)
+        self._missing = 0.0
+        self._patience = self._random.random()
 
     @classmethod
     def of(cls, settings: CameraSettings, track: int) -> Impairment:
@@ -22,7 +28,12 @@ class Impairment:
 
     def loses(self) -> bool:
         """Whether the next packet is lost."""
-        return self._loss > 0 and self._random.random() < self._loss
+        self._missing += self._loss
+        if self._missing <= self._patience:
+            return False
+        self._missing -= 1
+        self._patience = self._random.random()
+        return True
 
     def lateness(self) -> float:
         """By how many seconds the next access unit is late."""

@@ -3,13 +3,15 @@
 Bytes, time and local ports in; bytes and events out. Each phase waits for one response, and `_ON_RESPONSE` says what
 that response leads to. Anything that goes wrong ends the session with its reason, through TEARDOWN where the server
 holds a session; what was measured until then stays.
+
+A session over UDP is not its connection (RFC 2326, 1.1): where that ends in mid-play, media is received on, and another
+one is made, on which the server is asked whether it still has the session.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from enum import Enum, auto
 from typing import ClassVar
 
 from rtsp_filter.player import negotiation
@@ -23,6 +25,8 @@ from rtsp_filter.player.events import (
     ReportsMade,
 )
 from rtsp_filter.player.negotiation import PlayerTrack, Presentation
+from rtsp_filter.player.phase import Phase
+from rtsp_filter.player.reconnection import Reconnection
 from rtsp_filter.player.report import PlayReport, PlayTransport
 from rtsp_filter.rtsp import (
     RTSPURL,
@@ -60,20 +64,6 @@ TEARDOWN_LIMIT = 2.0
 """Seconds to wait for the answer to TEARDOWN; nobody needs it."""
 
 
-class Phase(Enum):
-    """What the session waits for."""
-
-    CONNECTION = auto()
-    OPTIONS = auto()
-    DESCRIBE = auto()
-    PORTS = auto()
-    SETUP = auto()
-    PLAY = auto()
-    PLAYING = auto()
-    TEARDOWN = auto()
-    ENDED = auto()
-
-
 class PlayerCore:
     """Plays `url` for `seconds` from the PLAY response on; None: until `stop`.
 
@@ -102,6 +92,7 @@ class PlayerCore:
         self._stopped_at: float | None = None
         self._reports_at: float | None = None
         self._teardown_deadline: float | None = None
+        self._reconnection = Reconnection(now)
         self._error: str | None = None
         self._redirects = Redirects()
         self._presentation: Presentation | None = None
@@ -109,6 +100,8 @@ class PlayerCore:
         self._receive_on: dict[int, Callable[[bytes, float], None]] = {}
         self._output = bytearray()
         self._events: deque[PlayerEvent] = deque()
+        self._phase = Phase.CONNECTION
+        self._client: ClientCore
         self._need_connection(url)
 
     @property
@@ -118,11 +111,33 @@ class PlayerCore:
 
     def connected(self, now: float) -> None:
         """The connection that was asked for is there."""
+        if self._phase is Phase.RECONNECTION:
+            self._phase = Phase.PLAYING
+            self._reconnection.times += 1
+            self._client.keep_alive(self._aggregate_url, now=now)
+            return
         self._phase = Phase.OPTIONS
         self._client.request(Method.OPTIONS, str(self._url.without_userinfo()), now=now)
 
     def connection_lost(self, reason: str, now: float) -> None:
         """There is no connection, or no longer; `reason` is for people."""
+        playing = self._phase in (Phase.PLAYING, Phase.RECONNECTION)
+        if playing and self._transport is PlayTransport.UDP and self._client.session is not None:
+            self._await_connection(reason, now)
+        else:
+            self._break_off(reason, now)
+
+    def _await_connection(self, reason: str, now: float) -> None:
+        """Receive on, and connect again."""
+        self._phase = Phase.RECONNECTION
+        self._reconnection.lost(reason, now)
+        before = self._client
+        assert before.session is not None
+        self._client = ClientCore(credentials=negotiation.credentials(self._url))
+        self._client.resume(before.session, public=before.public, version=before.version, now=now)
+        self._frames = FrameAssembler()
+
+    def _break_off(self, reason: str, now: float) -> None:
         if self._phase is not Phase.TEARDOWN:
             self._error = self._error or reason
         self._end(now)
@@ -139,7 +154,9 @@ class PlayerCore:
         """End the session, with TEARDOWN if the server holds one."""
         if self._phase in (Phase.TEARDOWN, Phase.ENDED):
             return
-        if self._client.session is None:
+        if self._phase is Phase.RECONNECTION:
+            self._error = self._error or self._reconnection.loss
+        if self._client.session is None or self._phase is Phase.RECONNECTION:
             self._end(now)
             return
         self._phase = Phase.TEARDOWN
@@ -162,12 +179,14 @@ class PlayerCore:
         """When `handle_timer` wants to be called; None: not before something else happens."""
         if self._phase is Phase.ENDED:
             return None
-        times = (self._client.next_timer(), self._reports_at, self._stop_at, self._teardown_deadline)
+        asked = None if self._phase is Phase.RECONNECTION else self._client.next_timer()
+        times = (asked, self._reports_at, self._stop_at, self._teardown_deadline, self._reconnection.at)
         return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
-        self._follow(self._client.handle_timer, now)
+        if self._phase is not Phase.RECONNECTION:
+            self._follow(self._client.handle_timer, now)
         self._follow(self._check_deadlines, now)
 
     def report(self, now: float) -> PlayReport:
@@ -184,8 +203,14 @@ class PlayerCore:
             first_packet_ms=self._since_start(first),
             duration_s=round(duration, 3),
             tracks=tuple(track.receiver.report(now, duration=duration if ended else None) for track in self.tracks),
-            error=self._error or self._silent_tracks(now),
+            reconnections=self._reconnection.times,
+            error=self._error or self._absence or self._silent_tracks(now),
         )
+
+    @property
+    def _absence(self) -> str | None:
+        """Why there is no connection just now, while media is received; None when there is one."""
+        return self._reconnection.loss if self._phase is Phase.RECONNECTION else None
 
     def _silent_tracks(self, now: float) -> str | None:
         """Which tracks get no media, for people; None when all do, or when it is too early to tell."""
@@ -245,9 +270,11 @@ class PlayerCore:
         self._check_deadlines(now)
 
     def _while_playing(self, request: Request, response: Response, now: float) -> None:
-        """A keep-alive was answered; it matters only if the server does not know the session."""
+        """A keep-alive was answered: where it does not know the session, the server has ended it."""
         if response.status == StatusCode.SESSION_NOT_FOUND:
-            raise SessionFailedError(f"the server has ended the session ({negotiation.describe(request, response)})")
+            told = f"the server has ended the session ({negotiation.describe(request, response)})"
+            raise SessionFailedError(self._reconnection.before(told))
+        self._reconnection.loss = None
 
     def _after_teardown(self, request: Request, response: Response, now: float) -> None:
         if request.method == Method.TEARDOWN:
@@ -270,7 +297,7 @@ class PlayerCore:
         except SessionFailedError as failure:
             self._fail(str(failure), now)
         except RTSPError as error:
-            self.connection_lost(f"the server does not speak RTSP: {error}", now)
+            self._break_off(f"the server does not speak RTSP: {error}", now)
 
     def _take_events(self, now: float) -> None:
         while self._phase is not Phase.ENDED and (event := self._client.next_event()) is not None:
@@ -285,7 +312,8 @@ class PlayerCore:
                 case KeepaliveDue():
                     self._client.keep_alive(self._aggregate_url, now=now)
                 case ServerRequest():
-                    self._client.respond(event.request, respond(event.request, StatusCode.NOT_IMPLEMENTED))
+                    status = StatusCode.OK if event.notice else StatusCode.NOT_IMPLEMENTED
+                    self._client.respond(event.request, respond(event.request, status))
 
     def _take_frames(self, chunk: InterleavedChunk, now: float) -> None:
         for channel, payload in self._frames.receive_chunk(chunk):
@@ -298,15 +326,17 @@ class PlayerCore:
             self._end(now)
         elif self._stop_at is not None and now >= self._stop_at:
             self.stop(now)
-        elif self._phase is Phase.PLAYING and self._reports_at is not None and now >= self._reports_at:
+        elif self._reports_at is not None and now >= self._reports_at:
             self._reports_at = now + REPORT_INTERVAL
             self._check_silence(now)
             self._make_reports(now)
+        if self._phase is Phase.RECONNECTION and self._reconnection.due(now):
+            self._events.append(ConnectionNeeded(url=self._url))
 
     def _check_silence(self, now: float) -> None:
         moments = [self._playing_at, *(track.receiver.last_packet_at for track in self.tracks)]
         if now - max(at for at in moments if at is not None) >= SILENCE_LIMIT:
-            raise SessionFailedError(f"no media for {SILENCE_LIMIT:g} s")
+            raise SessionFailedError(self._reconnection.before(f"no media for {SILENCE_LIMIT:g} s"))
 
     def _make_reports(self, now: float) -> None:
         datagrams = tuple(track.receiver.receiver_report(now) for track in self.tracks)
@@ -356,7 +386,8 @@ class PlayerCore:
 
     @property
     def _stop_at(self) -> float | None:
-        if self._seconds is None or self._playing_at is None or self._phase is not Phase.PLAYING:
+        playing = self._phase in (Phase.PLAYING, Phase.RECONNECTION)
+        if self._seconds is None or self._playing_at is None or not playing:
             return None
         return self._playing_at + self._seconds
 

@@ -46,6 +46,11 @@ def _codec(encoding: str, parameters: str | None) -> str:
     return "AAC" if aac else encoding
 
 
+def static_encoding(payload_type: str) -> str | None:
+    """Encoding name of a payload type that needs no rtpmap; None of others."""
+    return _STATIC[payload_type][0] if payload_type in _STATIC else None
+
+
 def is_rtp(media: MediaDescription) -> bool:
     """Whether the section describes RTP, which is all that the player takes."""
     return media.proto.upper().startswith("RTP/")

@@ -64,6 +64,9 @@ class PlayReport(_Report):
     )
     duration_s: float = Field(description="Seconds from the PLAY response on.")
     tracks: tuple[TrackReport, ...] = Field(description="Every track that was set up.")
+    reconnections: int = Field(
+        default=0, description="How often the connection ended and was made again while media over UDP went on."
+    )
     error: str | None = Field(
         description="Why the session failed or ended early, or which audio or video track got no media; null if all"
         " went well."

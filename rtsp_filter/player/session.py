@@ -40,7 +40,8 @@ async def play(
     """Play `url` for `seconds` from the PLAY response on, or until cancelled (None), and report.
 
     `on_progress` gets a report each second, and the last one, also when cancelled. The session is always torn down.
-    A server that stops answering or sending after PLAY ends the session early; the report's `error` says why.
+    A server that stops answering or sending after PLAY ends the session early; the report's `error` says why. One that
+    hangs up while media comes over UDP is connected to again, and the session goes on.
 
     Raises PlayError when the session does not come to PLAY, RTSPError when `url` is no rtsp:// URL.
     """

@@ -20,11 +20,13 @@ class PortPair:
         self._rtp, self._rtcp = open_pair(local)
         self.ports = Pair(self._rtp.getsockname()[1], self._rtcp.getsockname()[1])
         self._peer: Address | None = None
+        self._sender: str | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def start(self, loop: asyncio.AbstractEventLoop, *, rtp: Receive, rtcp: Receive) -> None:
-        """Hand over datagrams, with the loop's time, from now on."""
+    def start(self, loop: asyncio.AbstractEventLoop, *, rtp: Receive, rtcp: Receive, sender: str | None = None) -> None:
+        """Hand over datagrams, with the loop's time, from now on; of this `sender` alone, if an address is given."""
         self._loop = loop
+        self._sender = sender
         loop.add_reader(self._rtp.fileno(), self._read, self._rtp, rtp, loop.time)
         loop.add_reader(self._rtcp.fileno(), self._read_rtcp, rtcp, loop.time)
 
@@ -52,16 +54,18 @@ class PortPair:
         now = clock()
         for _ in range(DATAGRAMS_PER_TURN):
             try:
-                datagram = sock.recv(LARGEST_DATAGRAM)
+                datagram, sender = sock.recvfrom(LARGEST_DATAGRAM)
             except OSError:
                 # Nothing more to read, or an ICMP error of something we sent.
                 return
-            receive(datagram, now)
+            if self._sender in (None, sender[0]):
+                receive(datagram, now)
 
     def _read_rtcp(self, receive: Receive, clock: Callable[[], float]) -> None:
         try:
             datagram, sender = self._rtcp.recvfrom(LARGEST_DATAGRAM)
         except OSError:
             return
-        self._peer = self._peer or sender
-        receive(datagram, clock())
+        if self._sender in (None, sender[0]):
+            self._peer = self._peer or sender
+            receive(datagram, clock())

@@ -39,9 +39,11 @@ def _row(track: TrackReport) -> tuple[str | Text, ...]:
 def _caption(report: PlayReport) -> Text:
     if report.error is not None:
         return Text(report.error, style="red")
+    times = report.reconnections
+    again = f", connected again {times} time{'' if times == 1 else 's'}" if times else ""
     return Text(
         f"{report.duration_s:.0f} s over {report.transport.value.upper()}, "
-        f"set-up {_milliseconds(report.setup_ms)}, first packet {_milliseconds(report.first_packet_ms)}"
+        f"set-up {_milliseconds(report.setup_ms)}, first packet {_milliseconds(report.first_packet_ms)}{again}"
     )
 
 

@@ -12,6 +12,7 @@ from rtsp_filter.rtp import (
     ExtendedReport,
     ReceiverReferenceTime,
     ReceiverReport,
+    ReceptionFigures,
     ReceptionStatistics,
     RTPError,
     SenderReport,
@@ -86,6 +87,16 @@ class TrackReceiver:
             return f"no packets on {self._media}"
         silent = now - self.last_packet_at
         return f"no packets on {self._media} for the last {silent:.0f} s" if silent >= limit else None
+
+    def silent_seconds(self, now: float, *, since: float) -> float:
+        """How long a track that should send all the time, and plays since `since`, has sent nothing; 0 of others."""
+        if self._media not in STEADY_MEDIA:
+            return 0.0
+        return now - max(since, self.last_packet_at or since)
+
+    def figures(self, now: float) -> ReceptionFigures:
+        """What was received so far."""
+        return self._statistics.figures(now)
 
     def report(self, now: float, *, duration: float | None = None) -> TrackReport:
         """Everything so far. With `duration`, the seconds that an ended session played, its average bit rate."""

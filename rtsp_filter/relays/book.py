@@ -6,7 +6,7 @@ lost stream may have swallowed is in it or in `unanswered()`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -37,6 +37,15 @@ class Receiver:
     address: str
     rtp_port: int
     rtcp_port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Whose packets a relay takes: an IP address, and the UDP ports of RTP and RTCP. 0: any."""
+
+    address: str
+    rtp_port: int = 0
+    rtcp_port: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +86,10 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """A relay is not, or no longer, there."""
+    """A relay of a session is not, or no longer, there."""
 
     relay_id: str
+    session_id: str
     error: RelayError
 
 
@@ -91,7 +101,62 @@ class SessionEndAsked:
     reason: str
 
 
-Event = Allocated | Granted | Ready | Failed | SessionEndAsked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaChanged:
+    """What the media proxy has seen of relays that play. `silent`: by relay, for how many seconds nothing came;
+    `flowing`: media has begun, or begun again; `receivers_alive`: their receivers have sent RTCP."""
+
+    silent: Mapping[str, float]
+    flowing: tuple[str, ...]
+    receivers_alive: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionHanded:
+    """This proxy goes on with a session of another one; `allocations` are those of its relays."""
+
+    session: relay_pb2.Session
+    allocations: Mapping[str, Allocation]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveAsked:
+    """Another proxy goes on with a session of this one."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRefused:
+    """A session that was asked for is nobody's, or not to be had."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunnelFound:
+    """The GET of a tunnel that was sought is at another proxy, which is reached at this address and TCP port: in the
+    clear, or by TLS where a certificate is named (its SHA-256)."""
+
+    tunnel: bytes
+    address: str
+    port: int
+    ticket: str
+    certificate: bytes
+
+
+Event = (
+    Allocated
+    | Granted
+    | Ready
+    | Failed
+    | SessionEndAsked
+    | MediaChanged
+    | SessionHanded
+    | LeaveAsked
+    | ClaimRefused
+    | TunnelFound
+)
 
 _FAILURES = {
     relay_pb2.RelayFailed.NO_FREE_SLOT: RelayFailure.NO_FREE_SLOT,
@@ -108,12 +173,24 @@ class RelayBook:
         self._relays: dict[str, relay_pb2.OpenRelay] = {}
         self._slots: dict[str, int] = {}
         self._sessions: dict[str, relay_pb2.Session] = {}
+        self._draining = False
+        self._listens: dict[str, relay_pb2.ListenAddress] = {}
+
+    def listens(self, scheme: str, address: str, port: int) -> None:
+        """This proxy listens for "rtsp" or "rtsps" there, by TCP."""
+        self._listens[scheme] = relay_pb2.ListenAddress(address=address, port=port)
 
     def open(
-        self, relay_id: str, session_id: str, media: str, receiver: Receiver | None, granted: Allocation | None = None
+        self,
+        relay_id: str,
+        session_id: str,
+        media: str,
+        receiver: Receiver | None,
+        granted: Allocation | None = None,
+        sender: Sender | None = None,
     ) -> relay_pb2.ProxyMessage:
         """A relay is wanted; with a slot that was granted, it is held from now on. Without a receiver it leads nowhere
-        until it is moved."""
+        until it is moved, and without a sender it takes whoever sends first."""
         if granted is not None:
             self._slots[relay_id] = granted.slot
         self._relays[relay_id] = relay_pb2.OpenRelay(
@@ -122,12 +199,19 @@ class RelayBook:
             media=media,
             receiver=None if receiver is None else _receiver(receiver),
             slot=None if granted is None else granted.slot,
+            sender=None if sender is None else _sender(sender),
         )
         return relay_pb2.ProxyMessage(open_relay=self._relays[relay_id])
 
-    def move(self, relay_id: str, receiver: Receiver) -> relay_pb2.ProxyMessage:
-        """A relay shall lead elsewhere. Raises KeyError for one that is not held."""
-        self._relays[relay_id].receiver.CopyFrom(_receiver(receiver))
+    def move(self, relay_id: str, receiver: Receiver | None, sender: Sender | None = None) -> relay_pb2.ProxyMessage:
+        """A relay shall lead elsewhere, or nowhere, from this sender. Raises KeyError for one that is not held."""
+        relay = self._relays[relay_id]
+        for field in ("receiver", "sender"):
+            relay.ClearField(field)
+        if receiver is not None:
+            relay.receiver.CopyFrom(_receiver(receiver))
+        if sender is not None:
+            relay.sender.CopyFrom(_sender(sender))
         return relay_pb2.ProxyMessage(open_relay=self._relays[relay_id])
 
     def close(self, relay_ids: Collection[str], *, sender_stopped: bool) -> relay_pb2.ProxyMessage:
@@ -138,6 +222,11 @@ class RelayBook:
         return relay_pb2.ProxyMessage(
             close_relays=relay_pb2.CloseRelays(relay_ids=relay_ids, sender_stopped=sender_stopped)
         )
+
+    def session_of(self, relay_id: str) -> str | None:
+        """The id of the session that a relay was opened for; None for one that is not held."""
+        relay = self._relays.get(relay_id)
+        return None if relay is None else relay.session_id
 
     def keep_session(self, session: relay_pb2.Session) -> None:
         """A session is new or changed."""
@@ -154,6 +243,25 @@ class RelayBook:
         self._sessions.pop(session_id, None)
         return relay_pb2.ProxyMessage(session_ended=relay_pb2.SessionEnded(session_id=session_id, reason=reason))
 
+    def claim(self, session_id: str, client_address: str) -> relay_pb2.ProxyMessage:
+        """A client at this address names a session that is not here."""
+        return relay_pb2.ProxyMessage(
+            claim_session=relay_pb2.ClaimSession(session_id=session_id, client_address=client_address)
+        )
+
+    def leave(self, session_id: str) -> relay_pb2.ProxyMessage:
+        """A session is left, with its relays, for another proxy to go on with it."""
+        self._sessions.pop(session_id, None)
+        for relay_id in [key for key, relay in self._relays.items() if relay.session_id == session_id]:
+            del self._relays[relay_id]
+            self._slots.pop(relay_id, None)
+        return relay_pb2.ProxyMessage(session_left=relay_pb2.SessionLeft(session_id=session_id))
+
+    def drain(self) -> relay_pb2.ProxyMessage:
+        """This proxy takes no sessions over from now on."""
+        self._draining = True
+        return relay_pb2.ProxyMessage(draining=relay_pb2.Draining())
+
     def state(self) -> relay_pb2.ProxyMessage:
         """The first message of a stream: all that is held."""
         return relay_pb2.ProxyMessage(
@@ -165,6 +273,8 @@ class RelayBook:
                     for relay_id, slot in self._slots.items()
                 ],
                 sessions=self._sessions.values(),
+                draining=self._draining,
+                **self._listens,
             )
         )
 
@@ -187,7 +297,33 @@ class RelayBook:
                 return self._failed(message.relay_failed)
             case "end_session":
                 return SessionEndAsked(session_id=message.end_session.session_id, reason=message.end_session.reason)
+            case "relay_activity":
+                return self._media_changed(message.relay_activity)
+            case "session_handed":
+                return self._handed(message.session_handed)
+            case "leave_session":
+                return LeaveAsked(session_id=message.leave_session.session_id)
+            case "claim_refused":
+                return ClaimRefused(session_id=message.claim_refused.session_id)
+            case "tunnel_found":
+                return _found(message.tunnel_found)
         return None
+
+    def _media_changed(self, message: relay_pb2.RelayActivity) -> Event:
+        return MediaChanged(
+            silent={each.relay_id: each.seconds for each in message.silent if each.relay_id in self._relays},
+            flowing=tuple(relay_id for relay_id in message.flowing if relay_id in self._relays),
+            receivers_alive=tuple(relay_id for relay_id in message.receiver_alive if relay_id in self._relays),
+        )
+
+    def _handed(self, message: relay_pb2.SessionHanded) -> Event:
+        session, allocations = message.session, {}
+        self._sessions[session.session_id] = session
+        for each in message.relays:
+            self._relays[each.relay.relay_id] = each.relay
+            self._slots[each.relay.relay_id] = each.slot.number
+            allocations[each.relay.relay_id] = _allocation(each.slot)
+        return SessionHanded(session=session, allocations=allocations)
 
     def _allocated(self, message: relay_pb2.RelayAllocated) -> Event | None:
         if message.relay_id not in self._relays:
@@ -196,10 +332,20 @@ class RelayBook:
         return Allocated(relay_id=message.relay_id, allocation=_allocation(message.slot))
 
     def _failed(self, message: relay_pb2.RelayFailed) -> Event:
-        self._relays.pop(message.relay_id, None)
+        session_id = self._relays.pop(message.relay_id).session_id
         self._slots.pop(message.relay_id, None)
         reason = _FAILURES.get(message.reason, RelayFailure.REFUSED)
-        return Failed(relay_id=message.relay_id, error=RelayError(reason, message.message))
+        return Failed(relay_id=message.relay_id, session_id=session_id, error=RelayError(reason, message.message))
+
+
+def _found(message: relay_pb2.TunnelFound) -> TunnelFound:
+    return TunnelFound(
+        tunnel=message.tunnel,
+        address=message.address,
+        port=message.port,
+        ticket=message.ticket,
+        certificate=message.certificate,
+    )
 
 
 def _allocation(slot: relay_pb2.Slot) -> Allocation:
@@ -209,6 +355,10 @@ def _allocation(slot: relay_pb2.Slot) -> Allocation:
         ingress_port=slot.ingress_port,
         egress_port=slot.egress_port,
     )
+
+
+def _sender(sender: Sender) -> relay_pb2.Sender:
+    return relay_pb2.Sender(address=sender.address, rtp_port=sender.rtp_port, rtcp_port=sender.rtcp_port)
 
 
 def _receiver(receiver: Receiver) -> relay_pb2.Receiver:

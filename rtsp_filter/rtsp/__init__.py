@@ -1,7 +1,7 @@
 """RTSP 1.0 (RFC 2326) and 2.0 (RFC 7826) without I/O: messages, headers, URLs, descriptions, and both ends of a
 connection."""
 
-from rtsp_filter.rtsp.auth import Authenticator, Challenge, Credentials, parse_challenges
+from rtsp_filter.rtsp.auth import Authenticator, Challenge, Credentials, Scheme, parse_challenges
 from rtsp_filter.rtsp.auth_server import Gate, Secret, UnauthorizedError
 from rtsp_filter.rtsp.client import (
     ClientCore,
@@ -30,7 +30,7 @@ from rtsp_filter.rtsp.errors import (
     URLError,
 )
 from rtsp_filter.rtsp.features import option_tags, unsupported
-from rtsp_filter.rtsp.frames import FrameAssembler, encode_frame
+from rtsp_filter.rtsp.frames import FrameAssembler, Payload, encode_frame, encode_frames
 from rtsp_filter.rtsp.head import BOTH_VERSIONS, Limits
 from rtsp_filter.rtsp.headers import Headers
 from rtsp_filter.rtsp.messages import (
@@ -59,13 +59,14 @@ from rtsp_filter.rtsp.transport import (
     parse_transports,
 )
 from rtsp_filter.rtsp.url import RTSPURL
-from rtsp_filter.rtsp.version2 import PlayerLeg
+from rtsp_filter.rtsp.version2 import PLAY_NOTIFY, PlayerLeg
 
 __all__ = [
     "BOTH_VERSIONS",
     "DEFAULT_SESSION_TIMEOUT",
     "MAX_REDIRECTS",
     "NONCE_SECONDS",
+    "PLAY_NOTIFY",
     "RTSPURL",
     "STATELESS",
     "TRANSITIONS",
@@ -90,6 +91,7 @@ __all__ = [
     "Nonces",
     "Pair",
     "Parser",
+    "Payload",
     "PlayerLeg",
     "RTPInfo",
     "RTPMap",
@@ -102,6 +104,7 @@ __all__ = [
     "Response",
     "ResponseReceived",
     "SDPError",
+    "Scheme",
     "Secret",
     "ServerRequest",
     "SessionDescription",
@@ -117,6 +120,7 @@ __all__ = [
     "base_url",
     "control_forms",
     "encode_frame",
+    "encode_frames",
     "encode_rtp_info",
     "encode_transports",
     "is_absolute",

@@ -15,8 +15,9 @@ from enum import IntEnum
 
 _PART = re.compile(
     r"[,\s]*(?:(?P<scheme>[A-Za-z][\w-]{0,31})(?:\s+|$))?"
-    r"(?:(?P<name>[A-Za-z][\w-]{0,31})\s*=\s*(?:\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|(?P<plain>[^\s,]*)))?"
+    r"(?:(?P<name>[A-Za-z][\w-]{0,31})\s*=\s*(?:\"(?P<quoted>[^\"\\]*(?:\\.[^\"\\]*)*)\"|(?P<plain>[^\s,]*)))?"
 )
+_ESCAPED = re.compile(r"\\(.)")
 _CNONCE_BYTES = 8
 
 
@@ -64,11 +65,11 @@ def parse_parameters(values: Iterable[str]) -> list[tuple[str, dict[str, str]]]:
     found: list[tuple[str, dict[str, str]]] = []
     for value in values:
         for part in _PART.finditer(value):
-            if part["scheme"]:
-                found.append((part["scheme"].lower(), {}))
-            if part["name"] and found:
-                text = part["plain"] if part["quoted"] is None else re.sub(r"\\(.)", r"\1", part["quoted"])
-                found[-1][1].setdefault(part["name"].lower(), text)
+            scheme, name, quoted_text, plain = part.groups()
+            if scheme:
+                found.append((scheme.lower(), {}))
+            if name and found:
+                found[-1][1].setdefault(name.lower(), plain if quoted_text is None else _unescaped(quoted_text))
     return found
 
 
@@ -163,8 +164,12 @@ def _challenge(scheme: str, parameters: dict[str, str]) -> Challenge | None:
 
 def _hash(scheme: Scheme, text: str) -> str:
     # MD5 is what the RFC and nearly every camera use; it proves knowledge of a password here, and signs nothing.
-    algorithm = "sha256" if scheme is Scheme.DIGEST_SHA256 else "md5"
-    return hashlib.new(algorithm, text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+    algorithm = hashlib.sha256 if scheme is Scheme.DIGEST_SHA256 else hashlib.md5
+    return algorithm(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPED.sub(r"\1", text) if "\\" in text else text
 
 
 def quoted(name: str, value: str) -> str:

@@ -26,13 +26,17 @@ _NOBODY = ""
 
 
 class UnauthorizedError(RTSPError):
-    """The request does not say who sends it, or not so that it can be believed. Send 401 with every `headers`."""
+    """The request does not say who sends it, or not so that it can be believed. Send 401 with every `headers`.
+
+    `wrong`: it does say, and the password is wrong, or the user unknown.
+    """
 
     status = StatusCode.UNAUTHORIZED
 
-    def __init__(self, message: str, headers: tuple[tuple[str, str], ...]) -> None:
+    def __init__(self, message: str, headers: tuple[tuple[str, str], ...], *, wrong: bool = False) -> None:
         super().__init__(message)
         self.headers = headers
+        self.wrong = wrong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +83,8 @@ class Gate:
         else:
             name, stale = self._digest_user(value, request, peer, now)
         if name is None or stale:
-            raise UnauthorizedError(_reason(value, stale), self._challenges(peer, now, stale))
+            wrong = bool(value) and not stale
+            raise UnauthorizedError(_reason(value, stale), self._challenges(peer, now, stale), wrong=wrong)
         return name
 
     def _challenges(self, peer: str, now: float, stale: bool) -> tuple[tuple[str, str], ...]:
@@ -89,8 +94,9 @@ class Gate:
 
     def _challenge(self, algorithm: str, peer: str, now: float, stale: bool) -> str:
         nonce = self.nonces.issue(peer, now)
-        said = [quoted("realm", self.realm), quoted("nonce", nonce), 'qop="auth"', f"algorithm={algorithm}"]
-        return "Digest " + ", ".join([*said, "stale=true"] if stale else said)
+        # In this order: players on LIVE555 see "stale" only if it comes right behind the nonce, and give up otherwise.
+        known = [quoted("realm", self.realm), quoted("nonce", nonce), *(["stale=true"] if stale else [])]
+        return "Digest " + ", ".join([*known, 'qop="auth"', f"algorithm={algorithm}"])
 
     def _digest_user(self, value: str, request: Request, peer: str, now: float) -> tuple[str | None, bool]:
         """Who proves to know a password, and whether only the nonce is not good (any more)."""
@@ -142,8 +148,10 @@ def _nonce_part(said: Mapping[str, str]) -> str | None:
 def _concerns(proven: str, asked: str) -> bool:
     """Whether a digest over the URL `proven` may stand for a request for `asked`: the same path, or one above it,
     since players on LIVE555 always sign the URL of the stream. Names of hosts are as various as ways to the proxy."""
-    above, below = (_path(proven), _path(asked))
-    return asked in ("*", proven) or below == above or below.startswith(f"{above}/")
+    if asked in ("*", proven):
+        return True
+    above, below = _path(proven), _path(asked)
+    return below == above or below.startswith(f"{above}/")
 
 
 def _path(url: str) -> str:

@@ -60,10 +60,14 @@ class RequestTimedOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerRequest:
-    """The server asks; answer with `ClientCore.respond`. OPTIONS and notices of RTSP 2.0 have been answered already
-    and are no events."""
+    """The server asks; answer with `ClientCore.respond`. OPTIONS and what is wrong have been answered already and are
+    no events. A `notice` (PLAY_NOTIFY of RTSP 2.0) only tells: whoever needs it not answers 200."""
 
     request: Request
+
+    @property
+    def notice(self) -> bool:
+        return self.request.method == PLAY_NOTIFY and self.request.version == RTSP_VERSION_2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +118,18 @@ class ClientCore:
         self._cseq = 0
         self._keepalive_due: float | None = None
         self._now = 0.0
+
+    @property
+    def version(self) -> str:
+        """What is spoken with the server now."""
+        return self._version
+
+    def resume(self, session: SessionHeader, *, public: Iterable[str], version: str, now: float) -> None:
+        """Go on with a session that another connection made."""
+        self.session = session
+        self.public = frozenset(public)
+        self._version = version
+        self._restart_keepalive(now)
 
     def request(
         self,
@@ -200,10 +216,10 @@ class ClientCore:
 
     def _send(self, pending: _Pending, now: float) -> None:
         self._cseq += 1
-        headers = Headers([("CSeq", str(self._cseq))])
-        for name, value in (*self._own_headers(pending.asked), *pending.asked.headers.items()):
-            headers.add(name, value)
-        pending.sent = replace(pending.asked, headers=headers)
+        asked = pending.asked
+        headers = Headers([("CSeq", str(self._cseq)), *self._own_headers(asked)])
+        headers.extend(asked.headers)
+        pending.sent = Request(method=asked.method, url=asked.url, headers=headers, body=asked.body)
         pending.deadline = now + self._response_timeout
         pending.version = self._version
         written = self._leg.request(pending.sent) if self._version == RTSP_VERSION_2 else pending.sent
@@ -227,10 +243,13 @@ class ClientCore:
     def _receive_request(self, request: Request) -> None:
         if request.method == Method.OPTIONS:
             self.respond(request, respond(request, StatusCode.OK, [("Public", Method.OPTIONS)]))
-        elif request.method == PLAY_NOTIFY and request.version == RTSP_VERSION_2:
-            self.respond(request, respond(request, _notice_status(request)))
+            return
+        event = ServerRequest(request=request)
+        fault = _fault(request) if event.notice else None
+        if fault is None:
+            self._events.append(event)
         else:
-            self._events.append(ServerRequest(request=request))
+            self.respond(request, respond(request, fault))
 
     def _receive_response(self, response: Response) -> None:
         if response.version == RTSP_VERSION_2:
@@ -316,10 +335,10 @@ class ClientCore:
         self._restart_keepalive(self._now)
 
 
-def _notice_status(request: Request) -> StatusCode:
-    """The answer to a notice. What it tells is told by the media as well: they end, or their RTP times jump."""
+def _fault(notice: Request) -> StatusCode | None:
+    """What is wrong with a notice."""
     try:
-        PlayNotify.parse(request)
+        PlayNotify.parse(notice)
     except RTSPError as error:
         return error.status
-    return StatusCode.OK
+    return None

@@ -17,6 +17,8 @@ from rtsp_filter.rtsp.status import StatusCode
 _HEAD_END = re.compile(rb"\n\r?\n")
 _LONGEST_HEAD_END = 3
 _CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f]")
+# One look at a whole head, line ends included, spares most of them a look at each line.
+_CONTROL_IN_HEAD = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rf"({_TOKEN}) +(\S(?:.*\S)?) +(RTSP/[0-9]+\.[0-9]+) *", re.ASCII)
 _STATUS_LINE = re.compile(r"(RTSP/[0-9]+\.[0-9]+) +([0-9]{3})(?: (.*))?")
@@ -65,6 +67,8 @@ class MessageHead:
     def with_body(self, body: bytes) -> Request | Response:
         """The message with this body."""
         head = self.message
+        if not body:
+            return head
         if isinstance(head, Request):
             return Request(method=head.method, url=head.url, headers=head.headers, body=body, version=head.version)
         return Response(status=head.status, reason=head.reason, headers=head.headers, body=body, version=head.version)
@@ -80,7 +84,10 @@ def parse_head(data: bytes, limits: Limits, versions: frozenset[str] = ONLY_1) -
     """Parse start line and headers, blank line included. Raises RTSPParseError."""
     limits.check_unfinished_head(data)
     text = data.decode("utf-8", "surrogateescape")
-    start_line, *lines = [line.removesuffix("\r") for line in text.rstrip("\r\n").split("\n")]
+    text = text.rstrip("\r\n")
+    start_line, *lines = [line.removesuffix("\r") for line in text.split("\n")]
+    if _CONTROL_IN_HEAD.search(text):
+        _refuse_control(lines)
     headers = _parse_headers(lines, limits)
     cseq = parse_cseq(headers)
     try:
@@ -116,13 +123,17 @@ def _check_version(version: str, known: frozenset[str]) -> None:
         )
 
 
+def _refuse_control(header_lines: list[str]) -> None:
+    """Raises RTSPParseError for a control character in a header; one in the start line is looked for with that."""
+    if any(_CONTROL.search(line) for line in header_lines):
+        raise _refuse("a control character in a header")
+
+
 def _parse_headers(lines: list[str], limits: Limits) -> Headers:
     if len(lines) > limits.headers:
         raise _refuse(f"more than {limits.headers} headers")
     items: list[tuple[str, str]] = []
     for line in lines:
-        if _CONTROL.search(line):
-            raise _refuse("a control character in a header")
         if line[:1] in (" ", "\t") and items:
             name, value = items[-1]
             items[-1] = (name, f"{value} {line.strip(_BLANKS)}".strip(_BLANKS))

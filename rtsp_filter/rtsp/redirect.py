@@ -13,9 +13,13 @@ MAX_REDIRECTS = 5
 
 
 class RedirectError(RTSPError):
-    """A redirect that nobody should follow."""
+    """A redirect that nobody should follow. `reason` says why without saying where it leads, which may be secret."""
 
     status = StatusCode.BAD_GATEWAY
+
+    def __init__(self, reason: str, location: str | None = None) -> None:
+        super().__init__(reason if location is None else f"redirected to {location!r}: {reason}")
+        self.reason = reason
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,7 +36,7 @@ class Redirects:
             raise RedirectError(f"more than {MAX_REDIRECTS} redirects")
         new = _target(old, location.strip())
         if old.scheme == "rtsps" and new.scheme != "rtsps":
-            raise RedirectError(f"redirected to {location!r}: it would leave TLS")
+            raise RedirectError("it would leave TLS", location)
         same_server = (old.host.lower(), old.effective_port) == (new.host.lower(), new.effective_port)
         return replace(new, userinfo=old.userinfo) if same_server and new.userinfo is None else new
 
@@ -42,4 +46,4 @@ def _target(old: RTSPURL, location: str) -> RTSPURL:
     try:
         return RTSPURL.parse(text)
     except URLError as error:
-        raise RedirectError(f"redirected to {location!r}: {error}") from error
+        raise RedirectError(str(error), location) from error

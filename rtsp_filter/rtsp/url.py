@@ -90,7 +90,7 @@ class RTSPURL:
 
     def without_userinfo(self) -> RTSPURL:
         """Safe to log and to put on a request line."""
-        return replace(self, userinfo=None)
+        return self if self.userinfo is None else replace(self, userinfo=None)
 
     def __str__(self) -> str:
         userinfo = "" if self.userinfo is None else f"{self.userinfo}@"

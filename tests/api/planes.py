@@ -12,12 +12,13 @@ from envoy.service.discovery.v3 import discovery_pb2
 from mesh.documents import compile_documents, load_documents
 from mesh.wire import relay_pb2
 from xds_server.cache import ResourceCache
-from xds_server.control_plane import RTSP_CLUSTER, ControlPlane, ControlPlaneSettings
+from xds_server.control_plane import ControlPlane, ControlPlaneSettings
 from xds_server.envoy.bootstrap import MEDIA_CLUSTER
 from xds_server.media import MediaSettings
 from xds_server.relays.service import RelayStream
 from xds_server.relays.slots import SlotLayout
 from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from xds_server.scopes import RTSP_CLUSTER
 from xds_server.subscription import Node, StreamCore, XdsProtocol
 
 DOCUMENTS = """
@@ -29,7 +30,9 @@ spec:
   rules:
   - name: all
     matches: [{path: {type: PathPrefix, value: /lobby}}]
-    filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /live}}}]
+    filters:
+    - {type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /live}}}
+    - {type: RequestMirror, requestMirror: {backendRef: {kind: Backend, name: far}, percent: 5}}
     backendRefs:
     - {kind: Backend, name: pair, weight: 3}
     - {kind: Backend, name: far, weight: 1}
@@ -90,7 +93,7 @@ def busy_plane() -> ControlPlane:
     plane = routed_plane()
     envoy = connect_envoy(plane)
     connect_rtsp_proxy(plane)
-    plane.stream_message(plane.relay_streams[RTSP_NODE], relay_pb2.ProxyMessage(open_relay=RELAY))
+    plane.relays.stream_message(plane.relays.streams[RTSP_NODE], relay_pb2.ProxyMessage(open_relay=RELAY))
     envoy.settle()
     return plane
 
@@ -109,8 +112,23 @@ def connect_rtsp_proxy(plane: ControlPlane) -> XdsPeer:
     peer = XdsPeer(plane, plane.routes, node, (CLUSTER.type_url, ENDPOINT.type_url, ROUTE.type_url))
     peer.settle()
     state = relay_pb2.State(node_id=RTSP_NODE, sessions=[SESSION])
-    plane.stream_opened(RelayStream(RTSP_NODE, "ipv4:192.0.2.9:4000"), state)
+    plane.relays.stream_opened(RelayStream(RTSP_NODE, "ipv4:192.0.2.9:4000"), state)
     return peer
+
+
+def report_media(plane: ControlPlane, *, packets: int, seconds: float) -> None:
+    """The media proxy reports once a second, so many seconds until now, and in the last one packets of media."""
+    slot = plane.media.registry.relays["r1"].slot
+    now, reports = monotonic(), plane.node.reports
+    reports.begun()
+    for second in range(int(seconds)):
+        reports.reported([], now - seconds + second)
+    counters = {
+        f"udp.slot-{slot}-rtp.downstream_sess_rx_datagrams": packets,
+        f"cluster.slot-{slot}-rtp.udp.sess_tx_datagrams": packets,
+        f"cluster.slot-{slot}-rtp.upstream_cx_tx_bytes_total": packets * 100,
+    }
+    reports.reported(counters.items(), now)
 
 
 class XdsPeer:

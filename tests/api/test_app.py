@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from mesh.model import Slice
 from mesh.wire import relay_pb2
 from tests.api.planes import (
@@ -12,6 +14,7 @@ from tests.api.planes import (
     connect_envoy,
     connect_rtsp_proxy,
     empty_plane,
+    report_media,
     routed_plane,
 )
 from xds_server.envoy.bootstrap import MEDIA_CLUSTER
@@ -36,10 +39,12 @@ ROUTE = {
             "timeout": None,
             "try_timeout": None,
             "retry": None,
+            "users": None,
             "backends": [
                 {"backend": "site/pair", "weight": 3, "share": 0.75},
                 {"backend": "site/far", "weight": 1, "share": 0.25},
             ],
+            "mirrors": [{"backend": "site/far", "share": 0.05}],
         }
     ],
 }
@@ -65,10 +70,10 @@ async def test_a_route_is_found_by_namespace_and_name(connect):
 async def test_backends_are_listed_by_name_with_their_endpoints(connect):
     far, pair = (await connect(routed_plane()).get("/v1/backends")).json()["items"]
     assert (far["name"], pair["name"]) == ("far", "pair")
-    assert pair["endpoints"] == [
-        {"name": "left", "address": "192.0.2.1", "port": 554, "path": "/axis", "transport": "auto", "sessions": 0},
-        {"name": "right", "address": "2001:db8::2", "port": 8554, "path": "", "transport": "tcp", "sessions": 0},
-    ]
+    assert (far["tls"], pair["tls"]) == (None, None)
+    left = {"name": "left", "address": "192.0.2.1", "port": 554, "path": "/axis", "transport": "auto"}
+    right = {"name": "right", "address": "2001:db8::2", "port": 8554, "path": "", "transport": "tcp"}
+    assert pair["endpoints"] == [each | {"has_credentials": False, "sessions": 0} for each in (left, right)]
 
 
 async def test_endpoints_tell_how_many_sessions_they_have(connect):
@@ -83,16 +88,18 @@ async def test_endpoints_tell_how_many_sessions_they_have(connect):
 
 async def test_a_source_keeps_its_last_good_state_and_shows_why_the_latest_was_refused(connect):
     plane = routed_plane()
-    plane.source_failed("files", "mesh.yaml:3: unknown field")
-    assert (await connect(plane).get("/v1/sources")).json()["items"] == [
+    plane.source_failed("files", "mesh.yaml:3: unknown field\nmesh.yaml:7: unknown kind")
+    (files,) = (await connect(plane).get("/v1/sources")).json()["items"]
+    assert datetime.now(UTC) - datetime.fromisoformat(files.pop("taken_at")) < timedelta(minutes=1)
+    assert files == (
         {
             "name": "files",
             "routes": ["site/lobby"],
             "backends": ["site/far", "site/pair"],
             "gateways": [],
-            "error": "mesh.yaml:3: unknown field",
+            "errors": ["mesh.yaml:3: unknown field", "mesh.yaml:7: unknown kind"],
         }
-    ]
+    )
 
 
 async def test_a_source_that_never_said_anything_usable_is_listed_with_its_error(connect):
@@ -100,7 +107,8 @@ async def test_a_source_that_never_said_anything_usable_is_listed_with_its_error
     plane.set_slice(Slice(source="command line", routes=plane.mesh.routes))
     command_line = (await connect(plane).get("/v1/sources")).json()["items"][0]
     assert (command_line["name"], command_line["routes"]) == ("command line", [])
-    assert "defined by both files and command line" in command_line["error"]
+    assert command_line["taken_at"] is None
+    assert "defined by both files and command line" in command_line["errors"][0]
 
 
 async def test_a_session_is_shown_with_its_relays_and_without_credentials(connect):
@@ -128,7 +136,7 @@ async def test_a_session_is_shown_with_its_relays_and_without_credentials(connec
 async def test_sessions_are_listed_oldest_first(connect):
     plane = busy_plane()
     older = relay_pb2.Session(session_id="s0", started_at=SESSION.started_at - 1)
-    plane.stream_message(plane.relay_streams[RTSP_NODE], relay_pb2.ProxyMessage(session=older))
+    plane.relays.stream_message(plane.relays.streams[RTSP_NODE], relay_pb2.ProxyMessage(session=older))
     items = (await connect(plane).get("/v1/sessions")).json()["items"]
     assert [(item["id"], item["state"], item["transport"]) for item in items] == [
         ("s0", "unknown", "unknown"),
@@ -138,7 +146,7 @@ async def test_sessions_are_listed_oldest_first(connect):
 
 async def test_ending_a_session_asks_its_proxy(connect):
     plane = busy_plane()
-    stream = plane.relay_streams[RTSP_NODE]
+    stream = plane.relays.streams[RTSP_NODE]
     while not stream.queue.empty():
         stream.queue.get_nowait()
     response = await connect(plane).delete("/v1/sessions/s1")
@@ -151,7 +159,7 @@ async def test_ending_a_session_asks_its_proxy(connect):
 
 async def test_a_session_whose_proxy_is_away_cannot_be_ended_now(connect):
     plane = busy_plane()
-    plane.stream_closed(plane.relay_streams[RTSP_NODE])
+    plane.relays.stream_closed(plane.relays.streams[RTSP_NODE])
     response = await connect(plane).delete("/v1/sessions/s1")
     assert response.status_code == 503
     assert response.json()["detail"] == "session s1 is served by rtsp-a, which is not connected"
@@ -174,9 +182,27 @@ async def test_a_relay_is_shown_with_its_ports_and_receiver(connect):
             "ingress": {"rtp": first, "rtcp": first + 1},
             "egress": {"rtp": first + 2, "rtcp": first + 3},
             "receiver": {"address": "192.0.2.200", "ports": {"rtp": 5000, "rtcp": 5001}},
+            "activity": "unknown",
+            "traffic": None,
             "proxy": RTSP_NODE,
         }
     ]
+
+
+async def test_a_relay_is_shown_with_what_the_media_proxy_has_counted(connect):
+    plane = busy_plane()
+    report_media(plane, packets=20, seconds=10.0)
+    (relay,) = (await connect(plane).get("/v1/relays")).json()["items"]
+    assert relay["activity"] == "flowing"
+    traffic = relay["traffic"]
+    assert 0 <= traffic.pop("media_age") < 1
+    assert traffic == {
+        "packets_received": 20,
+        "packets_sent": 20,
+        "bytes_sent": 2000,
+        "receiver_packets": 0,
+        "receiver_age": None,
+    }
 
 
 async def test_proxies_of_both_kinds_are_listed(connect):
@@ -207,7 +233,7 @@ async def test_proxies_of_both_kinds_are_listed(connect):
 
 async def test_a_proxy_with_only_one_of_its_streams_is_listed_too(connect):
     plane = empty_plane()
-    plane.stream_opened(RelayStream("rtsp-b", "ipv4:192.0.2.9:4000"), relay_pb2.State(node_id="rtsp-b"))
+    plane.relays.stream_opened(RelayStream("rtsp-b", "ipv4:192.0.2.9:4000"), relay_pb2.State(node_id="rtsp-b"))
     client = connect(plane)
     (proxy,) = (await client.get("/v1/proxies")).json()["items"]
     assert (proxy["id"], proxy["kind"], proxy["xds"]) == ("rtsp-b", "rtsp", None)
@@ -247,7 +273,7 @@ async def test_a_refused_resource_is_shown_with_the_words_of_the_proxy(connect):
 
 async def test_a_node_id_may_have_slashes(connect):
     plane = empty_plane()
-    plane.stream_opened(RelayStream("a/b", "ipv4:192.0.2.9:4000"), relay_pb2.State(node_id="a/b"))
+    plane.relays.stream_opened(RelayStream("a/b", "ipv4:192.0.2.9:4000"), relay_pb2.State(node_id="a/b"))
     client = connect(plane)
     for path in ("/v1/proxies/a/b/resources", "/v1/proxies/a%2Fb/resources"):
         assert (await client.get(path)).status_code == 200

@@ -26,7 +26,7 @@ async def test_every_model_and_every_field_is_described(connect):
 async def test_every_operation_and_parameter_is_described(connect):
     paths = (await describe(connect))["paths"]
     operations = [operation for methods in paths.values() for operation in methods.values()]
-    assert len(operations) == 15
+    assert len(operations) == 17
     assert all(operation["description"] for operation in operations)
     assert all(parameter["description"] for item in operations for parameter in item.get("parameters", ()))
 

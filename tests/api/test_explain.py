@@ -9,8 +9,10 @@ from envoy.config.route.v3 import route_pb2
 from api.explain import Explainer
 from mesh.documents import compile_documents, load_documents, route_options
 from mesh.model import Slice
-from rtsp_filter.routing import RouteTableError
+from mesh.wire import relay_pb2
+from rtsp_filter.routes.table import RouteTableError
 from rtsp_filter.rtsp import URLError
+from tests.api.measured import FAR, measured_plane, report
 from tests.api.planes import RTSP_NODE, busy_plane, empty_plane, routed_plane
 from xds_server.resources import Resource
 
@@ -104,6 +106,17 @@ def test_an_rtsp_proxy_that_is_behind_is_not_current():
     plane = busy_plane()
     plane.set_slice(Slice(source="files"))
     assert [proxy.current for proxy in explain(plane, URL).rtsp_proxies] == [False]
+
+
+def test_endpoints_that_a_proxy_leaves_out_are_said_to_be():
+    plane = measured_plane()
+    report(plane, relay_pb2.EndpointStatus(endpoint=FAR, healthy=False, why="no answer within 1 s"))
+    targets = [target for item in explain(plane, URL).candidates for target in item.targets]
+    assert {target.endpoint: target.left_out for target in targets} == {
+        "left": (f"{RTSP_NODE}: ejected, 5 failures in a row",),
+        "right": (),
+        "only": (f"{RTSP_NODE}: failing, no answer within 1 s",),
+    }
 
 
 def test_credentials_are_not_repeated():

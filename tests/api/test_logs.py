@@ -33,3 +33,19 @@ def test_people_read_names_and_no_notation_of_lists(told):
 def test_programs_get_lists_and_numbers(told):
     line = json.loads(told(LogFormat.JSON))
     assert (line["names"], line["error"], line["count"]) == (["a/b", "c"], "cannot bind", 2)
+
+
+@pytest.mark.parametrize("form", list(LogFormat))
+def test_a_traceback_shows_where_something_failed_and_no_values(form, capsys):
+    """Among the values of variables there are passwords."""
+    configure_logs(form, LogLevel.INFO)
+    word = "s3cret".upper()
+    try:
+        raise KeyError(len(word))
+    except KeyError:
+        structlog.get_logger().exception("it failed")
+    told = capsys.readouterr().err
+    structlog.reset_defaults()
+    assert "KeyError" in told
+    assert "test_logs.py" in told
+    assert "S3CRET" not in told

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 from mesh.model import Slice
+from tests.api.measured import measured_plane
 from tests.api.metrics import scrape
-from tests.api.planes import RTSP_NODE, XdsPeer, busy_plane, empty_plane, routed_plane
+from tests.api.planes import RTSP_NODE, XdsPeer, busy_plane, empty_plane, report_media, routed_plane
 from xds_server.resource_types import CLUSTER, ROUTE
 from xds_server.scopes import RTSP_CLUSTER
 from xds_server.subscription import Fault, Node
@@ -34,6 +35,18 @@ async def test_a_busy_mesh_shows_in_every_metric(connect):
     assert values["msm_proxy_resources", ("proxy", RTSP_NODE), ("state", "synced"), ("type", "rds")] == 1
 
 
+async def test_what_the_media_proxy_counts_shows_in_sum(connect):
+    plane = busy_plane()
+    report_media(plane, packets=20, seconds=10.0)
+    values = await scrape(connect(plane))
+    assert values["msm_media_packets_total", ("direction", "received")] == 20
+    assert values["msm_media_packets_total", ("direction", "sent")] == 20
+    assert values["msm_media_sent_bytes_total",] == 2000
+    assert values["msm_receiver_packets_total",] == 0
+    assert values["msm_relays_activity", ("activity", "flowing")] == 1
+    assert values["msm_relays_activity", ("activity", "silent")] == 0
+
+
 async def test_an_empty_mesh_has_the_same_metrics_at_zero(connect):
     values = await scrape(connect(empty_plane()))
     assert values["msm_ready",] == 0
@@ -44,7 +57,7 @@ async def test_an_empty_mesh_has_the_same_metrics_at_zero(connect):
 
 async def test_every_metric_is_documented(connect):
     page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
-    values = await scrape(connect(busy_plane()))
+    values = await scrape(connect(measured_plane()))
     assert {name for name, *_ in values} - {"msm_build_info"} == set(re.findall(r"`(msm_\w+)", page)) - {"msm_"}
 
 

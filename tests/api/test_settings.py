@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,14 @@ def test_lists_in_the_environment_are_one_text(monkeypatch):
     assert settings.media_ports == PortRange(30000, 30999)
 
 
+def test_groups_are_a_network(monkeypatch):
+    assert load_settings().multicast_groups is None
+    monkeypatch.setenv("MSM_MULTICAST_GROUPS", "239.1.2.0/24")
+    monkeypatch.setenv("MSM_MULTICAST_TTL", "9")
+    settings = load_settings()
+    assert (settings.multicast_groups, settings.multicast_ttl) == (IPv4Network("239.1.2.0/24"), 9)
+
+
 def test_a_variable_that_is_empty_is_not_set(monkeypatch):
     monkeypatch.setenv("MSM_API", "")
     assert load_settings().api.port == 8080
@@ -89,6 +98,30 @@ def test_a_file_is_yaml_or_toml(tmp_path, name, text):
 def test_names_in_a_file_are_written_as_options_or_as_variables(tmp_path):
     settings = load_settings(file_with(tmp_path, "log-format: json\nsession_timeout: 30\n"))
     assert (settings.log_format, settings.session_timeout) == (LogFormat.JSON, 30)
+
+
+@pytest.mark.parametrize(
+    ("route", "reason"),
+    [
+        ("lobby", "--route: wants PATH=URL"),
+        (
+            "/lobby=http://ann:s3cret@192.0.2.10/",
+            "--route: /lobby: the URL of the camera begins with rtsp:// or rtsps://",
+        ),
+        ("/lobby=rtsp://ann:s3cret@192.0.2.10:99999/", "--route: /lobby: after the host comes nothing or a port"),
+    ],
+)
+def test_a_route_that_cannot_be_used_is_a_wrong_setting_and_its_password_stays_unsaid(route, reason):
+    with pytest.raises(SettingsError) as raised:
+        load_settings(None, {"route": (route,)})
+    assert str(raised.value).startswith(reason)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_path_that_is_given_twice_is_a_wrong_setting(monkeypatch):
+    monkeypatch.setenv("MSM_ROUTE", "/a=rtsp://192.0.2.10/ /a=rtsp://192.0.2.11/")
+    with pytest.raises(SettingsError, match="MSM_ROUTE: /a: this path is given twice"):
+        load_settings()
 
 
 def test_a_variable_that_looks_like_a_setting_is_doubtful():
@@ -120,6 +153,11 @@ def test_a_mistake_is_told_with_its_place(tmp_path, monkeypatch):
         ({"media_ports": "many"}, "is not FIRST-LAST"),
         ({"media_address": ("192.0.2.1", "192.0.2.2")}, "one IPv4 address, one IPv6 address, or one of each"),
         ({"media_address": ("camera",)}, "'camera' does not appear to be an IPv4 or IPv6 address"),
+        ({"multicast_groups": "239.1.2.3/24"}, '--multicast-groups: "239.1.2.3/24" is no network of IPv4'),
+        ({"multicast_groups": "192.0.2.0/24"}, "192.0.2.0/24 is no network of multicast groups; 239.0.0.0/8 is"),
+        ({"multicast_groups": "224.0.0.0/16"}, "224.0.0.0/24 is for the network's own protocols"),
+        ({"multicast_groups": "ff15::/120"}, "is no network of IPv4, for example 239.1.2.0/24"),
+        ({"multicast_ttl": 256}, "--multicast-ttl: Input should be less than or equal to 255"),
         ({"session_timeout": 1}, "--session-timeout: Input should be greater than or equal to 5"),
         ({"envoy_workers": 0}, "--envoy-workers: Input should be greater than or equal to 1"),
         ({"log_level": "loud"}, "--log-level: Input should be 'debug', 'info', 'warning' or 'error'"),
@@ -175,3 +213,8 @@ def test_rtsps_has_a_port_of_its_own_and_needs_a_certificate(tmp_path):
     assert settings.rtsps_key is None
     assert "RTSPS needs a certificate: --rtsps-certificate" in problem_of(rtsps="0.0.0.0:322")
     assert problem_of(rtsps_key=Path("tls.key")).startswith("--rtsps-key: the private key of which certificate?")
+
+
+def test_settings_show_no_password_of_a_camera():
+    settings = MeshSettings(route=("/lobby=rtsp://ann:s3cret@192.0.2.10/",))
+    assert "s3cret" not in f"{settings!r} {settings}"

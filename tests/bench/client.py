@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from rtsp_filter.player import PlayTransport
 from rtsp_filter.rtsp import (
     RTSPURL,
     ClientCore,
+    InterleavedChunk,
     Method,
+    Pair,
     Response,
     ResponseReceived,
     SessionDescription,
@@ -26,10 +29,23 @@ _FIRST_CLIENT_PORT = 50_000
 
 
 class Client:
-    """One session. `steps`: milliseconds of each step of its set-up, in order."""
+    """One session. `steps`: milliseconds of each step of its set-up, in order.
 
-    def __init__(self, url: str, transport: PlayTransport) -> None:
+    `ports`: where media of each track shall come to over UDP; `on_media` hears of what comes over TCP.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        transport: PlayTransport,
+        *,
+        ports: Sequence[Pair] = (),
+        on_media: Callable[[InterleavedChunk], None] | None = None,
+    ) -> None:
         self.steps: dict[str, float] = {}
+        self.socket: socket.socket
+        self._ports = ports
+        self._on_media = on_media
         self._url = url
         self._transport = transport
         self._core = ClientCore()
@@ -39,13 +55,13 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self.socket.close()
 
     def play(self) -> None:
         """Connect and go through every request up to PLAY. Raises RuntimeError for any answer but 200."""
         target = RTSPURL.parse(self._url)
         start = time.perf_counter()
-        self._socket = socket.create_connection((target.connect_host, target.effective_port), _TIMEOUT)
+        self.socket = socket.create_connection((target.connect_host, target.effective_port), _TIMEOUT)
         self._step("connect", start)
         self._request("OPTIONS", Method.OPTIONS, self._url)
         described = self._request("DESCRIBE", Method.DESCRIBE, self._url, ("Accept", "application/sdp"))
@@ -60,19 +76,24 @@ class Client:
         self._request("TEARDOWN", Method.TEARDOWN, self._url)
 
     def receive(self) -> int:
-        """Wait for media; gives how many bytes came."""
-        return self._socket.recv_into(self._buffer)
+        """Wait for media and do not look at it; gives how many bytes came."""
+        return self.socket.recv_into(self._buffer)
+
+    def read(self) -> None:
+        """Wait for media, and tell of it."""
+        self._read()
 
     def _offer(self, track: int) -> str:
         if self._transport is PlayTransport.TCP:
             return f"RTP/AVP/TCP;unicast;interleaved={2 * track}-{2 * track + 1}"
         port = _FIRST_CLIENT_PORT + 2 * track
-        return f"RTP/AVP;unicast;client_port={port}-{port + 1}"
+        ports = self._ports[track] if self._ports else Pair(port, port + 1)
+        return f"RTP/AVP;unicast;client_port={ports}"
 
     def _request(self, step: str, method: Method, url: str, *headers: tuple[str, str]) -> Response:
         start = time.perf_counter()
         handle = self._core.request(method, url, headers=headers, now=start)
-        self._socket.sendall(self._core.data_to_send())
+        self.socket.sendall(self._core.data_to_send())
         response = self._response(handle)
         self._step(step, start)
         if response.status != StatusCode.OK:
@@ -80,16 +101,24 @@ class Client:
         return response
 
     def _response(self, handle: int) -> Response:
-        response: Response | None = None
-        while response is None:
-            received = self._socket.recv_into(self._buffer)
-            if not received:
-                raise RuntimeError("the server closed the connection")
-            self._core.receive_data(self._buffer[:received], time.perf_counter())
-            while (event := self._core.next_event()) is not None:  # to the end: the next read changes the buffer
-                if isinstance(event, ResponseReceived) and event.handle == handle:
-                    response = event.response
-        return response
+        while True:
+            for answer in self._read():
+                if answer.handle == handle:
+                    return answer.response
+
+    def _read(self) -> list[ResponseReceived]:
+        """Take what has come, to the end: the next read changes the buffer."""
+        received = self.socket.recv_into(self._buffer)
+        if not received:
+            raise RuntimeError("the server closed the connection")
+        self._core.receive_data(self._buffer[:received], time.perf_counter())
+        answers = []
+        while (event := self._core.next_event()) is not None:
+            if isinstance(event, ResponseReceived):
+                answers.append(event)
+            elif isinstance(event, InterleavedChunk) and self._on_media is not None:
+                self._on_media(event)
+        return answers
 
     def _step(self, name: str, start: float) -> None:
         self.steps[name] = (time.perf_counter() - start) * 1000

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from api.loop import allow_all_files
 from rtsp_filter.relays import RelayClient
 from tests.bench.mesh import media_ports
+from tests.peers.relay_observer import Nobody
 from xds_server.control_plane import ControlPlane, ControlPlaneSettings
 from xds_server.envoy import EnvoyProcess, TcpAddress
 from xds_server.media import MediaSettings
@@ -45,7 +46,14 @@ async def media_plane(slots: int, workers: int = WORKERS) -> AsyncIterator[Media
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(plane.run())]
         await plane.listening.wait()
-        relays = RelayClient(f"{HOST}:{plane.port}", "bench", on_relay_lost=_unexpected, on_end_session=_unexpected)
+        relays = RelayClient(
+            f"{HOST}:{plane.port}",
+            "bench",
+            on_relay_lost=_unexpected,
+            on_end_session=_unexpected,
+            media=Nobody(),
+            sessions=Nobody(),
+        )
         envoy = EnvoyProcess(node_id="envoy", workers=workers, xds=TcpAddress(host=HOST, port=plane.port))
         start = time.perf_counter()
         tasks += [group.create_task(envoy.run()), group.create_task(relays.run())]
@@ -60,5 +68,5 @@ async def media_plane(slots: int, workers: int = WORKERS) -> AsyncIterator[Media
             task.cancel()
 
 
-def _unexpected(name: str, reason: str) -> None:
-    raise RuntimeError(f"{name}: {reason}")
+def _unexpected(*told: str) -> None:
+    raise RuntimeError(": ".join(told))

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from rtsp_filter.player import PlayTransport
-from tests.bench.camera import TRACKS, load_camera
+from tests.bench.camera import SILENT, TRACKS, load_camera
 from tests.bench.client import Client
 from tests.bench.figures import Comparison, Figure, Goal, Result
 from tests.bench.mesh import running_mesh
@@ -62,7 +62,7 @@ def _per_session_kb(transport: PlayTransport, sessions: int) -> tuple[float, flo
     """KB by session of the mesh's own process, Envoy and the camera."""
     total = _BASE + sessions
     with ExitStack() as stack:
-        url, camera = stack.enter_context(load_camera(silent=True))
+        url, camera = stack.enter_context(load_camera(pace=SILENT))
         mesh = stack.enter_context(running_mesh(url, slots=TRACKS * total + TRACKS * total // 2))
 
         def weigh() -> _Weights:

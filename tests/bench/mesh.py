@@ -88,13 +88,13 @@ def bundled_camera() -> Iterator[str]:
 
 
 @contextmanager
-def byte_relay(url: str) -> Iterator[str]:
-    """A relay that understands nothing in front of the server of `url`; gives the URL through it."""
+def byte_relay(url: str) -> Iterator[tuple[str, int]]:
+    """A relay that understands nothing in front of the server of `url`; gives the URL through it, and its process."""
     parsed = RTSPURL.parse(url)
     argv = [sys.executable, "-m", "tests.bench.byte_relay", parsed.connect_host, str(parsed.effective_port)]
     with Process(argv) as process:
         port = int(process.wait_for_line(r"^(\d+)$")[1])
-        yield str(parsed.with_host("127.0.0.1", port))
+        yield str(parsed.with_host("127.0.0.1", port)), process.pid
 
 
 def _ready(process: Process, url: str) -> bool:

@@ -6,12 +6,14 @@ import os
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+# Of processor time, in seconds.
+RESOLUTION = 1 / _TICKS
 # Fields of /proc/PID/stat, counted from the one behind the command's name.
 _UTIME, _STIME = 11, 12
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of all threads, in the kernel and outside; resolution 10 ms."""
+    """Processor time of all threads, in the kernel and outside."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[_UTIME]) + int(fields[_STIME])) / _TICKS
 

@@ -1,15 +1,17 @@
-"""The results as docs/benchmarks.md, for people, and docs/benchmarks.json, for comparison with other runs."""
+"""What was measured as docs/benchmarks.md, for people, and docs/benchmarks.json, from which a run of some benchmarks
+takes the others."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from tests.bench.figures import Comparison, Figure, Goal, Result
 
@@ -47,42 +49,59 @@ class Machine:
         )
 
 
-def markdown(results: Sequence[Result], machine: Machine, *, quick: bool) -> str:
-    """The page."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One benchmark's result, and where it was measured."""
+
+    machine: Machine
+    result: Result
+
+
+_MEASURED = TypeAdapter(list[Measured])
+
+
+def markdown(measured: Sequence[Measured], *, quick: bool = False) -> str:
+    """The page. Machines are named at the top if they are all one, otherwise with each benchmark."""
+    machines = {_where(each.machine) for each in measured}
+    top = machines if len(machines) == 1 else ()
+    warning = ["A quick run, with few repetitions: do not compare it."] if quick else []
+    sections = (_section(each.result, "" if top else _where(each.machine)) for each in measured)
+    return "\n\n".join(part.strip() for part in [_INTRODUCTION, *top, *warning, *sections]) + "\n"
+
+
+def as_json(measured: Sequence[Measured]) -> str:
+    """The same as data, with what follows from the figures: the comparison, and whether the goal is met."""
+    data = _MEASURED.dump_python(list(measured), mode="json")
+    for each, written in zip(measured, data, strict=True):
+        for figure, line in zip(each.result.figures, written["result"]["figures"], strict=True):
+            line |= {"against_direct": figure.against_direct, "met": figure.met}
+    return json.dumps(data, indent=2)
+
+
+def from_json(text: str) -> list[Measured]:
+    """What `as_json` wrote."""
+    return _MEASURED.validate_json(text)
+
+
+def merged(known: Iterable[Measured], new: Iterable[Measured], order: Sequence[str]) -> list[Measured]:
+    """What is new in place of what was known of the same benchmarks, in the order of these names; others are gone."""
+    latest = {each.result.name: each for each in (*known, *new)}
+    return [latest[name] for name in order if name in latest]
+
+
+def _where(machine: Machine) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in machine.packages.items())
-    where = (
+    return (
         f"Machine: {machine.processors} processors ({machine.model}), Linux {machine.kernel}, Python"
         f" {machine.python}, {packages}. Everything on one machine, over loopback."
     )
-    warning = ["A quick run, with few repetitions: do not compare it."] if quick else []
-    parts = [_INTRODUCTION, where, *warning, *(_section(result) for result in results)]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def as_json(results: Sequence[Result], machine: Machine, *, quick: bool) -> str:
-    """The same as data."""
-    return json.dumps(
-        {
-            "quick": quick,
-            "machine": {
-                "processors": machine.processors,
-                "model": machine.model,
-                "kernel": machine.kernel,
-                "python": machine.python,
-                "packages": machine.packages,
-            },
-            "benchmarks": {
-                result.name: [_figure_data(figure, result.against) for figure in result.figures] for result in results
-            },
-        },
-        indent=2,
-    )
-
-
-def _section(result: Result) -> str:
+def _section(result: Result, where: str) -> str:
     head = f"| | unit | {result.against} | mesh | against {result.against} | goal | |"
     rows = (_row(figure, result.against) for figure in result.figures)
-    return "\n".join((f"## {result.title}\n\n{result.method}\n", head, _TABLE_RULE, *rows))
+    paragraphs = "\n\n".join(filter(None, (f"## {result.title}", result.method, where)))
+    return "\n".join((f"{paragraphs}\n", head, _TABLE_RULE, *rows))
 
 
 def _row(figure: Figure, against: str) -> str:
@@ -116,22 +135,7 @@ def _goal(goal: Goal | None, against: str) -> str:
 def _number(value: float | None) -> str:
     if value is None:
         return ""
-    return f"{value:,.0f}" if abs(value) >= 10**_DIGITS else f"{value:.{_DIGITS}g}"
-
-
-def _figure_data(figure: Figure, against: str) -> dict[str, Any]:
-    goal = figure.goal
-    return {
-        "what": figure.what,
-        "unit": figure.unit,
-        "against": against,
-        "direct": figure.direct,
-        "mesh": figure.mesh,
-        "comparison": figure.comparison.value,
-        "against_direct": figure.against_direct,
-        "goal": None if goal is None else _goal(goal, against),
-        "met": figure.met,
-    }
+    return f"{value:,.0f}" if round(abs(value)) >= 10**_DIGITS else f"{value:.{_DIGITS}g}"
 
 
 def _processor_model() -> str:

@@ -37,8 +37,8 @@ def run(quick: bool) -> Result:
         method=(
             f"{pairs} pairs of sessions as above, by a blocking client that times each request, and a mesh that times"
             " its own steps: medians, and for the overhead the median of the differences of the pairs. The proxy"
-            " connects to the camera at DESCRIBE. A SETUP over UDP waits for the camera's answer and for Envoy's"
-            " acknowledgement (relay ready) at the same time."
+            " connects to the camera at DESCRIBE. A SETUP over UDP waits for the camera; PLAY waits for Envoy's"
+            " acknowledgement (relay ready), which is on its way since SETUP."
         ),
         figures=tuple(figures),
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rtsp_filter.player import PlayTransport, play
 from tests.bench.figures import Comparison, Figure, Goal, Result, percentile
 from tests.bench.mesh import bundled_camera, byte_relay, running_mesh
 
-GOAL_MS = 2.0
+# Of the overhead, at the percentiles that are told.
+GOALS_MS = {50: 2.0, 99: 10.0}
 # Pairs that are not counted: the first sessions load code and warm up slots.
 _WARM_UP = 5
 _SLOTS = 1024
@@ -24,12 +25,12 @@ def run(quick: bool) -> Result:
     with bundled_camera() as direct, running_mesh(direct, slots=_SLOTS) as mesh:
         for transport in PlayTransport:
             label = f"{transport.value.upper()}, in sequence"
-            figures += _figures(label, asyncio.run(_in_sequence(direct, mesh.url, transport, pairs)), GOAL_MS)
+            figures += _figures(label, asyncio.run(_in_sequence(direct, mesh.url, transport, pairs)), GOALS_MS)
             together = asyncio.run(_at_once(direct, mesh.url, transport, at_once, rounds))
-            figures += _figures(f"{transport.value.upper()}, {at_once} at once", together, None)
-        with byte_relay(direct) as relay:
+            figures += _figures(f"{transport.value.upper()}, {at_once} at once", together, {})
+        with byte_relay(direct) as (relay, _):
             bare = asyncio.run(_in_sequence(direct, relay, PlayTransport.TCP, pairs))
-            figures += _figures("TCP, in sequence, a bare byte relay in place of the mesh", bare, None)
+            figures += _figures("TCP, in sequence, a bare byte relay in place of the mesh", bare, {})
     return Result(
         name="setup",
         title="Set-up time",
@@ -65,7 +66,7 @@ async def _setup_ms(url: str, transport: PlayTransport) -> float:
     return report.setup_ms
 
 
-def _figures(label: str, pairs: Sequence[Pair], goal_ms: float | None) -> list[Figure]:
+def _figures(label: str, pairs: Sequence[Pair], goals: Mapping[int, float]) -> list[Figure]:
     differences = [mesh - direct for direct, mesh in pairs]
     return [
         Figure(
@@ -75,7 +76,7 @@ def _figures(label: str, pairs: Sequence[Pair], goal_ms: float | None) -> list[F
             mesh=percentile([mesh for _, mesh in pairs], share),
             comparison=Comparison.DIFFERENCE,
             compared=percentile(differences, share),
-            goal=Goal(at_most=goal_ms, of_comparison=True) if goal_ms is not None and share == 50 else None,
+            goal=Goal(at_most=goals[share], of_comparison=True) if share in goals else None,
         )
-        for share in (50, 99)
+        for share in GOALS_MS
     ]

@@ -30,7 +30,7 @@ def run(quick: bool) -> Result:
     """One session at full speed, direct and through the mesh in turn."""
     rounds, seconds = (1, 0.4) if quick else (8, 2.0)
     direct, mesh = [], []
-    with load_camera(silent=False) as (url, _), running_mesh(url, slots=_SLOTS) as running:
+    with load_camera() as (url, _), running_mesh(url, slots=_SLOTS) as running:
         for _ in range(rounds):
             direct.append(_measure(url, None, seconds))
             mesh.append(_measure(running.url, running.pid, seconds))

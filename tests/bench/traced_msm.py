@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from api.cli import main
-from rtsp_filter.proxy.requests import RequestHandler
-from rtsp_filter.proxy.upstream import Upstream
+from rtsp_filter.proxy.cameras.upstream import Upstream
+from rtsp_filter.proxy.clients.requests import RequestHandler
 from rtsp_filter.relays import RelayClient
 from rtsp_filter.rtsp import Request
 

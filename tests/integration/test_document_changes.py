@@ -60,8 +60,7 @@ class Scene:
 
     def error(self) -> str | None:
         (source,) = self.mesh.items("/v1/sources")
-        error: str | None = source["error"]
-        return error
+        return "\n".join(source["errors"]) or None
 
     async def plays(self, path: str) -> MarkedPlayer:
         """A session that has played."""

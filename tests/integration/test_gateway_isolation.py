@@ -97,7 +97,7 @@ def test_a_bad_edit_changes_nothing(edge: Edge, servers: list[EchoServer]) -> No
     scene = Scene(edge, servers)
     with flows(scene.calm, 2) as calm, Flow(scene.busy) as busy, Talker([*calm, busy]) as talker:
         scene.edit(route("udp_busy", nobody=1))
-        wait_until(lambda: bool(edge.mesh.items("/v1/sources")[0]["error"]), CHANGE_SECONDS, "a complaint")
+        wait_until(lambda: bool(edge.mesh.items("/v1/sources")[0]["errors"]), CHANGE_SECONDS, "a complaint")
         settled = talker.answered()
         wait_until(lambda: talker.answered() > settled + ROUNDS, CHANGE_SECONDS, "more answers")
     assert not sum(talk.lost for talk in talker.talks)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.peers.gateways import CHANGE_SECONDS, LOOPBACK, Edge, backend, gateway, policy, resource, route
 from tests.peers.process import wait_until
-from tests.peers.udp_echo import EchoServer, Flow, answered_by, flows, shares
+from tests.peers.udp_echo import FLOWS_OF_ALL_WORKERS, EchoServer, Flow, answered_by, flows, shares
 
 pytestmark = pytest.mark.integration
 
@@ -173,9 +173,13 @@ def test_a_health_check_takes_a_backend_out_and_its_flows_move(edge: Edge) -> No
         with flows(port, 6) as playing:
             assert answered_by(playing)
             wait_until(lambda: set(answered_by(playing)) == {"blue"}, CHANGE_SECONDS, "a move to the healthy backend")
-            assert set(shares(port, 8)) == {"blue"}
+            assert set(shares(port, FLOWS_OF_ALL_WORKERS)) == {"blue"}
         with socket.create_server((here, probed)):
-            wait_until(lambda: set(shares(port, 8)) == {"red", "blue"}, CHANGE_SECONDS, "both backends again")
+            wait_until(
+                lambda: set(shares(port, FLOWS_OF_ALL_WORKERS)) == {"red", "blue"},
+                CHANGE_SECONDS,
+                "both backends again",
+            )
 
 
 def test_a_session_ends_after_its_maximum_time_although_it_is_busy_and_the_flow_begins_another(
@@ -209,5 +213,9 @@ def test_flows_of_one_address_have_one_backend_and_stick_to_it_also_where_sessio
             (home,) = set(answered_by(playing))
             other = "blue" if home == "red" else "red"
             edge.write(*fixed, route("udp_game", **{str(home): 0, other: 1}))
-            wait_until(lambda: set(shares(port, 4)) == {other}, CHANGE_SECONDS, "new flows to the other backend")
+            wait_until(
+                lambda: set(shares(port, FLOWS_OF_ALL_WORKERS)) == {other},
+                CHANGE_SECONDS,
+                "new flows to the other backend",
+            )
             assert set(answered_by(playing)) == {home}

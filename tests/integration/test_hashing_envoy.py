@@ -17,9 +17,9 @@ from envoy.config.route.v3 import route_pb2
 from google.protobuf import json_format
 
 from rtsp_filter.balancing import Balancer, ClusterView, HostState, hash_of
-from rtsp_filter.cluster_reading import read_cluster
-from rtsp_filter.route_request import RouteRequest
-from rtsp_filter.routing import HostTable, read_virtual_hosts
+from rtsp_filter.resources.cluster_reading import read_cluster
+from rtsp_filter.routes.request import RouteRequest
+from rtsp_filter.routes.table import HostTable, read_virtual_hosts
 from tests.peers.ports import reserve_ports
 from tests.peers.process import Process, wait_until
 from tests.peers.routing_envoy import bootstrap

@@ -14,9 +14,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from rtsp_filter.proxy import RTSPProxy
-from rtsp_filter.proxy.connection import ClientConnection
+from rtsp_filter.proxy.clients.connection import ClientConnection
+from rtsp_filter.proxy.clients.outbox import MAX_HELD_MESSAGES
 from rtsp_filter.proxy.limits import MAX_PIPELINED, TEARDOWN_TIMEOUT, WRITE_BUFFER_BYTES
-from rtsp_filter.proxy.outbox import MAX_HELD_MESSAGES
 from rtsp_filter.rtsp import LowerTransport
 from tests.peers.marked_camera import CameraConnection, MarkedCamera
 from tests.peers.marked_player import MarkedPlayer
@@ -116,7 +116,7 @@ async def goes_on(player: MarkedPlayer) -> None:
 async def test_player_that_takes_nothing_is_let_go(
     scene: Scene, proxy: RTSPProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rtsp_filter.proxy.connection.STALLED_TIMEOUT", SHORT)
+    monkeypatch.setattr("rtsp_filter.proxy.clients.connection.STALLED_TIMEOUT", SHORT)
     async with scene.camera(**FAT) as fat, scene.player("good") as good:
         async with scene.playing("deaf") as deaf:
             deaf.wire.stop_reading()
@@ -128,7 +128,7 @@ async def test_player_that_takes_nothing_is_let_go(
 async def test_client_that_asks_without_end_and_takes_no_answer_is_let_go(
     scene: Scene, proxy: RTSPProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rtsp_filter.proxy.connection.STALLED_TIMEOUT", SHORT)
+    monkeypatch.setattr("rtsp_filter.proxy.clients.connection.STALLED_TIMEOUT", SHORT)
     async with scene.camera(), scene.player("good") as good:
         sent = await asyncio.to_thread(ask_without_end, scene.mesh)
         await goes_on(good)
@@ -202,7 +202,7 @@ async def test_camera_that_stops_in_the_middle_of_a_frame_lets_few_answers_wait(
 async def test_camera_that_asks_without_end_and_takes_no_answer_is_let_go(
     scene: Scene, proxy: RTSPProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rtsp_filter.proxy.upstream.MOST_UNREAD_BYTES", FEW_BYTES)
+    monkeypatch.setattr("rtsp_filter.proxy.cameras.upstream.MOST_UNREAD_BYTES", FEW_BYTES)
     async with scene.camera() as camera, scene.player("good") as good:
         async with scene.playing("x") as player:
             await asyncio.wait_for(ask_without_end_as(camera.session("x").connection), WAIT_SECONDS)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration import (
+    test_multicast,
     test_play_converted,
     test_play_matrix,
     test_play_tunnelled,
     test_record,
     test_rtsp_version2,
 )
-from tests.peers.players import Player, Transport
+from tests.peers.players import Player, Shared, Transport
 
 PAGE = Path(__file__).parents[2] / "docs" / "interop.md"
 INTRODUCTION = """# What plays with what
@@ -28,8 +29,8 @@ ffmpeg and GStreamer come from Debian 12; VLC from Debian testing, since Debian 
 a camera is gst-rtsp-server, as a publisher rtspclientsink; ffmpeg as a server takes one publisher.
 """
 NOT_TRIED = """
-Not tried: multicast (the mesh refuses it), RTSPS with VLC (it has no way to trust a certificate of our own without a
-person), RTSP 2.0 with anything but GStreamer (nothing else speaks it), cameras that one can hold in the hand.
+Not tried: RTSPS with VLC (it has no way to trust a certificate of our own without a person), RTSP 2.0 with anything but
+GStreamer (nothing else speaks it), cameras that one can hold in the hand.
 """
 NAMES = {Player.FFMPEG: "ffmpeg", Player.GSTREAMER: "GStreamer", Player.VLC: "VLC"}
 CAMERAS = {
@@ -38,7 +39,8 @@ CAMERAS = {
     test_play_matrix.Camera.GSTREAMER_PCMU: "GStreamer, PCMU",
 }
 ONE_TRANSPORT = "GStreamer, other transport only"
-COLUMNS = [*CAMERAS.values(), ONE_TRANSPORT]
+MULTICAST_ONLY = "GStreamer, multicast only"
+COLUMNS = [*CAMERAS.values(), ONE_TRANSPORT, MULTICAST_ONLY]
 
 
 def cases(test: Callable[..., Any]) -> Iterator[dict[str, Any]]:
@@ -59,6 +61,13 @@ def played() -> dict[tuple[str, str], set[str]]:
         found[NAMES[case["player"]], f"RTSP, {case['transport'].upper()}"].add(CAMERAS[case["kind"]])
     for case in cases(test_play_converted.test_a_camera_that_refuses_the_players_transport_is_asked_for_the_other_one):
         found[NAMES[case["player"]], f"RTSP, {case['transport'].upper()}"].add(ONE_TRANSPORT)
+    for case in cases(test_multicast.test_player_decodes_every_frame_from_a_group):
+        found[NAMES[case["player"]], "RTSP, multicast"].add("GStreamer, PCMU")
+    for _ in cases(test_multicast.test_gstreamer_decodes_every_frame_from_a_group_in_version_2):
+        found["GStreamer", "RTSP 2.0, multicast"].add("GStreamer, PCMU")
+    for case in cases(test_multicast.test_a_camera_that_sends_to_a_group_only_is_played):
+        way = "multicast" if case["transport"] is Shared.MULTICAST else case["transport"].upper()
+        found[NAMES[case["player"]], f"RTSP, {way}"].add(MULTICAST_ONLY)
     for case in cases(test_rtsp_version2.test_gstreamer_plays_in_version_2_through_the_mesh):
         found["GStreamer", f"RTSP 2.0, {case['transport'].upper()}"].add("GStreamer, PCMU")
     for case in cases(test_play_tunnelled.test_player_decodes_every_frame_of_the_camera):

@@ -16,7 +16,7 @@ from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.route.v3 import route_pb2
 from google.protobuf import json_format
 
-from rtsp_filter.routing import RouteRequest, RouteTable
+from rtsp_filter.routes.table import RouteRequest, RouteTable
 from rtsp_filter.rtsp import Headers
 from tests.peers.routing_envoy import RoutingEnvoy, routed
 

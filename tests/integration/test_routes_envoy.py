@@ -15,7 +15,7 @@ from google.protobuf import json_format
 
 from mesh.documents import compile_documents, load_documents
 from mesh.model import merge
-from rtsp_filter.routing import RouteRequest, RouteTable
+from rtsp_filter.routes.table import RouteRequest, RouteTable
 from rtsp_filter.rtsp import Headers
 from tests.peers.routing_envoy import RoutingEnvoy, bootstrap, routed
 from xds_server.compile.routes import compile_routes
@@ -50,7 +50,7 @@ spec:
 ---
 apiVersion: mediastreamingmesh.io/v1alpha1
 kind: RTSPRoute
-metadata: {name: hosts, namespace: media}
+metadata: {name: hosts}
 spec:
   hostnames: ["*.example.com", "cam.example.com"]
   rules:
@@ -58,7 +58,7 @@ spec:
       filters:
         - type: URLRewrite
           urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /host}}
-      backendRefs: [{kind: Backend, name: one, namespace: default}]
+      backendRefs: [{kind: Backend, name: one}]
 ---
 apiVersion: mediastreamingmesh.io/v1alpha1
 kind: RTSPRoute

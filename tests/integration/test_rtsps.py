@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rtsp_filter.proxy.certificate import LOOK_SECONDS
+from rtsp_filter.proxy.clients.certificate import LOOK_SECONDS
 from rtsp_filter.rtsp import RTSPURL, LowerTransport, parse_rtp_info
 from tests.peers.cameras import MsmCamera
 from tests.peers.certificates import Certificate, make_certificate, trusting_context

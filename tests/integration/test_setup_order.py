@@ -1,4 +1,4 @@
-"""What SETUP promises: ports that work, and a session at the camera that lasts as long as the player's."""
+"""What SETUP and PLAY promise: ports that work, and a session at the camera that lasts as long as the player's."""
 
 from __future__ import annotations
 
@@ -21,28 +21,33 @@ pytestmark = pytest.mark.integration
 
 # Seconds after which the camera gives a silent session up.
 CAMERA_TIMEOUT = 2
+PACKETS = 5
 
 
-async def test_setup_is_answered_only_once_envoy_has_the_relay() -> None:
+async def test_no_camera_is_asked_to_play_before_envoy_has_the_relays() -> None:
     async with MarkedCamera(rate=20) as camera, running_mesh("--route", f"/live={camera.url}/") as mesh:
-        bystander = await connect(mesh)
         player = MarkedPlayer(mesh.url("/live/one"), LowerTransport.UDP)
         await player.connect()
-        await player.describe()
         (envoy,) = children(mesh.main, "envoy")
         os.kill(envoy, SIGSTOP)
         try:
-            answer = asyncio.create_task(player.set_up_track(player.tracks[0]))
-            await eventually(lambda: "one" in camera.sessions, "the camera was asked")
-            await eventually(lambda: relay_states(mesh.items("/v1/relays")) == ["opening"], "the relay was on its way")
-            assert (await bystander.ask("OPTIONS", "*")).status == 200  # the proxy itself is not what waits
-            assert not answer.done()
+            await player.set_up()
+            playing = asyncio.create_task(player.play())
+            await eventually(
+                lambda: relay_states(mesh.items("/v1/relays")) == ["opening"] * 2, "the relays were on their way"
+            )
+            async with MarkedPlayer(mesh.url("/live/two"), LowerTransport.TCP) as other:
+                # The proxy itself is not what waits: a session that was asked for later plays.
+                await eventually(lambda: other.heard(PACKETS), "media of another session")
+            assert not playing.done()
+            assert not camera.sessions["one"][0].playing
         finally:
             os.kill(envoy, SIGCONT)
-        assert (await answer).status == 200
-        assert len(receivers(mesh.main)) == 2
+        await playing
+        assert len(receivers(mesh.main)) == 2 * len(player.tracks)
+        await eventually(lambda: player.heard(PACKETS), "media")
+        assert all(track.numbers[0] == 0 for track in player.tracks.values())  # the very first packet came
         await player.vanish()
-        await bystander.close()
 
 
 async def test_a_session_at_the_camera_is_kept_alive_for_a_player_that_says_nothing() -> None:

@@ -7,7 +7,7 @@ import pytest
 from rtsp_filter.rtsp import LowerTransport, encode_frame
 from tests.peers.marked_camera import MarkedCamera
 from tests.peers.marked_player import MarkedPlayer
-from tests.peers.mesh import running_mesh
+from tests.peers.mesh import Mesh, running_mesh
 from tests.peers.rtsp_wire import RTSPWire, eventually
 
 pytestmark = pytest.mark.integration
@@ -35,9 +35,17 @@ async def test_a_player_that_does_not_read_loses_whole_frames_and_its_camera_doe
         async with MarkedPlayer(mesh.url("/live/other"), LowerTransport.TCP) as other:
             await eventually(lambda: other.heard(PACKETS), "media for another player")
 
+        await eventually(lambda: _dropped(mesh) > 0, "the API to tell of dropped frames")
         wire.read_again()
         assert (await wire.ask("OPTIONS", mesh.url("/live/slow"), session)).status == 200
+        await eventually(lambda: _dropped(mesh) >= FRAMES - lengths.count(FRAME_BYTES), "the API to tell of them all")
         await wire.close()
     large = [length for length in lengths if length == FRAME_BYTES]
     assert 0 < len(large) < FRAMES
     assert "a client takes its media again" in mesh.main.output
+
+
+def _dropped(mesh: Mesh) -> int:
+    """Frames of the camera that players did not take, as the API tells."""
+    (endpoint,) = mesh.items("/v1/endpoints")
+    return int(endpoint["frames_dropped"])

@@ -12,7 +12,7 @@ from functools import partial
 
 import pytest
 
-from rtsp_filter.proxy.upstream import DEAD_PEER_SECONDS
+from rtsp_filter.proxy.cameras.upstream import DEAD_PEER_SECONDS
 from rtsp_filter.rtsp import LowerTransport, Response
 from tests.peers.marked_camera import MarkedCamera
 from tests.peers.marked_player import MarkedPlayer
@@ -152,7 +152,7 @@ async def test_players_that_hang_up_at_any_step_free_everything(lower: LowerTran
         await eventually(lambda: not camera.connections, "the end of all connections to the camera", SESSION_TIMEOUT)
         assert not any(session.playing for session in camera.all_sessions)
         await eventually(lambda: mesh.slots()["open"] == 0, "the end of all relays", 1)
-        assert mesh.items("/v1/sessions") == mesh.items("/v1/relays") == []
+        await eventually(lambda: mesh.items("/v1/sessions") == mesh.items("/v1/relays") == [], "it is told", 1)
 
 
 async def hang_up_after(player: MarkedPlayer, answered: int, asked: int) -> None:

@@ -20,7 +20,8 @@ class GstCamera(Process):
     """gst-rtsp-server with a clip that ffmpeg encoded: each session plays it from its first frame, over and over.
 
     `events` counts what clients did: connected, describe, setup, play, pause, teardown, closed. `prefix` is a command
-    to start it with, such as `host.command([])`; `address` must be one that it can bind there.
+    to start it with, such as `host.command([])`; `address` must be one that it can bind there. `options` are more of
+    the server's own, such as `--user`.
     """
 
     def __init__(
@@ -31,14 +32,15 @@ class GstCamera(Process):
         port: int = 0,
         protocols: str = "udp,tcp",
         prefix: tuple[str, ...] = (),
+        options: tuple[str, ...] = (),
     ) -> None:
         self.clip = clip
         arguments = ("--address", address, "--port", str(port), "--protocols", protocols)
         source = ("--clip", str(clip.path), "--audio", clip.audio)
-        super().__init__([*prefix, SYSTEM_PYTHON, str(SERVER), *source, *arguments])
+        super().__init__([*prefix, SYSTEM_PYTHON, str(SERVER), *source, *arguments, *options])
         self.port = int(self.wait_for_line(r'"event": "listening", "port": (\d+)')[1])
         host = f"[{address}]" if ":" in address else address
-        self.url = f"rtsp://{host}:{self.port}/stream"
+        self.url = f"{'rtsps' if '--certificate' in options else 'rtsp'}://{host}:{self.port}/stream"
 
     @property
     def events(self) -> Counter[str]:

@@ -20,7 +20,7 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstApp", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstApp, GstRtsp, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstApp, GstRtsp, GstRtspServer  # noqa: E402
 
 AAC_FRAME_SAMPLES = 1024
 
@@ -34,7 +34,15 @@ PAYLOADERS = {
     "aac": "rtpmp4gpay",
     "pcmu": "rtppcmupay",
 }
-PROTOCOLS = {"udp": GstRtsp.RTSPLowerTrans.UDP, "tcp": GstRtsp.RTSPLowerTrans.TCP}
+AUTH = {"basic": GstRtsp.RTSPAuthMethod.BASIC, "digest": GstRtsp.RTSPAuthMethod.DIGEST}
+VIEWER = "viewer"
+PROTOCOLS = {
+    "udp": GstRtsp.RTSPLowerTrans.UDP,
+    "tcp": GstRtsp.RTSPLowerTrans.TCP,
+    "multicast": GstRtsp.RTSPLowerTrans.UDP_MCAST,
+}
+# What it sends to where it is asked for multicast: first and last group, ports, time to live.
+GROUPS = ("239.88.0.1", "239.88.0.9", 5000, 5009, 4)
 
 
 class Track:
@@ -90,7 +98,8 @@ class Track:
 
 
 def tell(**event: object) -> None:
-    print(json.dumps(event), flush=True)
+    sys.stdout.write(f"{json.dumps(event)}\n")  # in one piece: events come from several threads
+    sys.stdout.flush()
 
 
 def factory_for(tracks: list[Track], protocols: list[str]) -> GstRtspServer.RTSPMediaFactory:
@@ -100,6 +109,10 @@ def factory_for(tracks: list[Track], protocols: list[str]) -> GstRtspServer.RTSP
     for name in protocols:
         allowed |= PROTOCOLS[name]
     factory.set_protocols(allowed)
+    if "multicast" in protocols:
+        pool = GstRtspServer.RTSPAddressPool()
+        pool.add_range(*GROUPS)
+        factory.set_address_pool(pool)
 
     def configure(_factory: object, media: GstRtspServer.RTSPMedia) -> None:
         for index, track in enumerate(tracks):
@@ -107,6 +120,32 @@ def factory_for(tracks: list[Track], protocols: list[str]) -> GstRtspServer.RTSP
 
     factory.connect("media-configure", configure)
     return factory
+
+
+def guard_for(user: str, password: str, method: str) -> GstRtspServer.RTSPAuth:
+    """Lets in who knows the password; anybody, if there is none."""
+    guard = GstRtspServer.RTSPAuth()
+    token = GstRtspServer.RTSPToken()
+    token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, VIEWER)
+    if not user:
+        guard.set_default_token(token)
+    elif method == "basic":
+        guard.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    else:
+        guard.add_digest(user, password, token)
+    guard.set_supported_methods(AUTH[method])
+    return guard
+
+
+def allow_viewers(factory: GstRtspServer.RTSPMediaFactory) -> None:
+    permissions = GstRtspServer.RTSPPermissions()
+    permissions.add_role_from_structure(
+        Gst.Structure.from_string(
+            f"{VIEWER}, {GstRtspServer.RTSP_PERM_MEDIA_FACTORY_ACCESS}=(boolean)true,"
+            f" {GstRtspServer.RTSP_PERM_MEDIA_FACTORY_CONSTRUCT}=(boolean)true"
+        )[0]
+    )
+    factory.set_permissions(permissions)
 
 
 def report_client(_server: object, client: GstRtspServer.RTSPClient) -> None:
@@ -124,6 +163,11 @@ def main() -> None:
     options.add_argument("--address", default="127.0.0.1")
     options.add_argument("--port", default="0")
     options.add_argument("--protocols", default="udp,tcp")
+    options.add_argument("--lasting", action="store_true", help="sessions outlive the connections that made them")
+    options.add_argument("--user", default="", help="NAME:PASSWORD")
+    options.add_argument("--auth", choices=AUTH, default="digest")
+    options.add_argument("--certificate", help="PEM file; it is TLS then")
+    options.add_argument("--key")
     chosen = options.parse_args()
 
     Gst.init(None)
@@ -131,7 +175,15 @@ def main() -> None:
     server = GstRtspServer.RTSPServer()
     server.set_address(chosen.address)
     server.set_service(chosen.port)
-    server.get_mount_points().add_factory(chosen.path, factory_for(tracks, chosen.protocols.split(",")))
+    factory = factory_for(tracks, chosen.protocols.split(","))
+    factory.set_stop_on_disconnect(not chosen.lasting)
+    allow_viewers(factory)
+    server.get_mount_points().add_factory(chosen.path, factory)
+    user, _, password = chosen.user.partition(":")
+    guard = guard_for(user, password, chosen.auth)
+    if chosen.certificate:
+        guard.set_tls_certificate(Gio.TlsCertificate.new_from_files(chosen.certificate, chosen.key))
+    server.set_auth(guard)
     server.connect("client-connected", report_client)
     server.attach(None)
     tell(event="listening", port=server.get_bound_port())

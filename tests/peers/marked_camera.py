@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Self, cast
 
 from rtsp_filter.rtsp import (
+    BOTH_VERSIONS,
     Event,
     FrameAssembler,
     InterleavedChunk,
@@ -68,6 +69,10 @@ class FilmedSession:
     def over(self) -> bool:
         return self.torn_down or self.lost
 
+    @property
+    def interleaved(self) -> bool:
+        return any(track.channels is not None for track in self.tracks.values())
+
     def send(self) -> None:
         """The next media packet of each track, and now and then a sender report."""
         for track in self.tracks.values():
@@ -98,7 +103,11 @@ class MarkedCamera:
     """Use it as an async context manager. Each playing session sends `rate` media packets a second and track, with
     `size` bytes each.
 
-    `port` 0 is any free one. A `stubborn` camera does not answer TEARDOWN, and sends on, for ever, over UDP.
+    A `lasting` camera's sessions over UDP outlive the connections that made them, and any connection may name them, as
+    RFC 2326 has it; other cameras end them with their connections. `asked` are methods with the session that each
+    named. `port` 0 is any free one. A `muted` camera sends nothing, though it plays; a `deaf` one answers nothing.
+    `codec` is what its description says. A `stubborn` camera does not answer TEARDOWN, and sends on over UDP for ever.
+    `named_ports` is what it says of the ports that it sends from; without it the truth.
     """
 
     def __init__(
@@ -109,7 +118,17 @@ class MarkedCamera:
         rate: float = 25.0,
         size: int = PAYLOAD_BYTES,
         stubborn: bool = False,
+        lasting: bool = False,
+        codec: str = "MARK",
+        named_ports: str | None = None,
     ) -> None:
+        self.codec = codec
+        self.named_ports = named_ports
+        self.muted = False
+        self.deaf = False
+        self.answers: asyncio.Queue[Response] = asyncio.Queue()
+        self.lasting = lasting
+        self.asked: list[tuple[str, str]] = []
         self.address = address
         self.port = port
         self.stubborn = stubborn
@@ -127,12 +146,20 @@ class MarkedCamera:
 
     async def __aexit__(self, *_: object) -> None:
         self._sender.cancel()
-        self._server.close()
-        for connection in list(self.connections):
-            connection.abort()
+        self.refuse()
+        self.hang_up()
         for session in self.all_sessions:
             session.close()
         await asyncio.gather(self._sender, return_exceptions=True)
+
+    def refuse(self) -> None:
+        """Take no more connections."""
+        self._server.close()
+
+    def hang_up(self) -> None:
+        """End every connection."""
+        for connection in list(self.connections):
+            connection.abort()
 
     @property
     def url(self) -> str:
@@ -152,7 +179,7 @@ class MarkedCamera:
         while True:
             await asyncio.sleep(1 / self._rate)
             for session in self.all_sessions:
-                if session.playing:
+                if session.playing and not self.muted:
                     session.send()
 
 
@@ -161,7 +188,7 @@ class CameraConnection(asyncio.Protocol):
 
     def __init__(self, camera: MarkedCamera) -> None:
         self._camera = camera
-        self._parser = Parser()
+        self._parser = Parser(versions=BOTH_VERSIONS)
         self._frames = FrameAssembler()
         self._sessions: dict[str, FilmedSession] = {}
         self._transport: asyncio.Transport | None = None
@@ -178,6 +205,8 @@ class CameraConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._camera.connections.discard(self)
         for session in self._sessions.values():
+            if self._camera.lasting and not session.interleaved:
+                continue
             session.lost = True
             if not self._camera.stubborn:
                 session.close()
@@ -208,10 +237,12 @@ class CameraConnection(asyncio.Protocol):
             self._transport.abort()
 
     def _take(self, event: Event) -> None:
-        if isinstance(event, Request):
+        if isinstance(event, Request) and not self._camera.deaf:
             response = self._answer(event)
             if response is not None:
                 self.write(response.encode())
+        elif isinstance(event, Response):
+            self._camera.answers.put_nowait(event)
         elif isinstance(event, InterleavedChunk):
             for channel, payload in self._frames.receive_chunk(event):
                 self._receive_frame(channel, payload)
@@ -221,7 +252,11 @@ class CameraConnection(asyncio.Protocol):
             return respond(request, StatusCode.OK, [("Content-Type", "application/sdp")], self._description())
         if request.method == "SETUP":
             return self._set_up(request)
-        session = self._sessions.get(request.headers.get("Session") or "")
+        named = request.headers.get("Session")
+        session = self._named(named or "")
+        self._camera.asked.append((request.method, named or ""))
+        if session is None and named is not None:
+            return respond(request, StatusCode.SESSION_NOT_FOUND)
         if session is not None and request.method in ("PLAY", "PAUSE"):
             session.playing = request.method == "PLAY"
         if session is not None and request.method == "TEARDOWN":
@@ -230,6 +265,11 @@ class CameraConnection(asyncio.Protocol):
             session.torn_down = True
             session.close()
         return respond(request, StatusCode.OK, [("Public", "DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER")])
+
+    def _named(self, session_id: str) -> FilmedSession | None:
+        """A session of this connection; where sessions outlive connections, of any."""
+        sessions = self._camera.all_sessions if self._camera.lasting else self._sessions.values()
+        return next((session for session in sessions if session.id == session_id and not session.over), None)
 
     def _set_up(self, request: Request) -> Response:
         path, _, number = request.url.rpartition(f"/{_CONTROL}")
@@ -263,7 +303,10 @@ class CameraConnection(asyncio.Protocol):
                 track.reports.append(mark_of(data, rtcp=True))
 
         track.ports.start(received)
-        return TransportSpec(client_port=offer.client_port, server_port=track.ports.ports)
+        named = self._camera.named_ports
+        if named is None:
+            return TransportSpec(client_port=offer.client_port, server_port=track.ports.ports)
+        return TransportSpec(client_port=offer.client_port, others=(f"server_port={named}",) if named else ())
 
     def _receive_frame(self, channel: int, payload: bytes) -> None:
         for session in self._sessions.values():
@@ -271,9 +314,12 @@ class CameraConnection(asyncio.Protocol):
                 if track.channels is not None and track.channels.rtcp == channel:
                     track.reports.append(mark_of(payload, rtcp=True))
 
-    @staticmethod
-    def _description() -> bytes:
+    def _description(self) -> bytes:
         lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=marked", "c=IN IP4 0.0.0.0", "t=0 0", "a=control:*"]
         for number, media in enumerate(MEDIA):
-            lines += [f"m={media} 0 RTP/AVP 96", "a=rtpmap:96 MARK/90000", f"a=control:{_CONTROL}{number}"]
+            lines += [
+                f"m={media} 0 RTP/AVP 96",
+                f"a=rtpmap:96 {self._camera.codec}/90000",
+                f"a=control:{_CONTROL}{number}",
+            ]
         return ("\r\n".join(lines) + "\r\n").encode()

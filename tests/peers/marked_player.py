@@ -43,13 +43,18 @@ class PlayedTrack:
 
 class MarkedPlayer:
     """Plays `url` (rtsp, or rtsps with any certificate), whose path's last part names the session. `async with` plays
-    it from start to TEARDOWN.
+    it from start to TEARDOWN. `reports`: whether it sends receiver reports.
 
     `foreign` lists what arrived and is not of this session, track and announced port.
     """
 
     def __init__(
-        self, url: str, lower: LowerTransport = LowerTransport.UDP, *, tracks: Iterable[int] = range(len(MEDIA))
+        self,
+        url: str,
+        lower: LowerTransport = LowerTransport.UDP,
+        *,
+        tracks: Iterable[int] = range(len(MEDIA)),
+        reports: bool = True,
     ) -> None:
         self.url = url
         self.name = url.rpartition("/")[2]
@@ -57,6 +62,7 @@ class MarkedPlayer:
         self.session = ""
         self.foreign: list[str] = []
         self.tracks = {number: PlayedTrack(number=number) for number in tracks}
+        self._reports = reports
         self._reporter: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -89,6 +95,11 @@ class MarkedPlayer:
         )
         self._server = parsed.connect_host
 
+    async def come_back(self, url: str | None = None) -> None:
+        """Another connection, to where `url` leads or to where the first one did; the session is the same."""
+        parsed = RTSPURL.parse(url or self.url)
+        self.wire = await RTSPWire.open(parsed.connect_host, parsed.effective_port)
+
     async def set_up(self) -> None:
         """DESCRIBE, and SETUP of each track."""
         described = await self.describe()
@@ -115,7 +126,8 @@ class MarkedPlayer:
     async def play(self) -> None:
         response = await self.ask("PLAY")
         assert response.status == 200, response
-        self._reporter = asyncio.create_task(self._report())
+        if self._reports:
+            self._reporter = asyncio.create_task(self._report())
 
     async def ask(self, method: str) -> Response:
         """A request about the session."""
@@ -129,13 +141,17 @@ class MarkedPlayer:
 
     async def vanish(self) -> None:
         """Let go of everything without a word, as a player whose process is killed."""
-        if self._reporter is not None:
-            self._reporter.cancel()
-            await asyncio.gather(self._reporter, return_exceptions=True)
+        await self.report_no_more()
         await self.wire.close()
         for track in self.tracks.values():
             if track.ports is not None:
                 track.ports.close()
+
+    async def report_no_more(self) -> None:
+        """Send no more receiver reports."""
+        if self._reporter is not None:
+            self._reporter.cancel()
+            await asyncio.gather(self._reporter, return_exceptions=True)
 
     def _offer(self, track: PlayedTrack) -> str:
         if self.lower is LowerTransport.TCP:

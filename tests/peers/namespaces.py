@@ -80,6 +80,7 @@ def _plug_in(switch: int, host: Host) -> None:
     _run(inside, "ip", "address", "add", f"{host.ipv4}/24", "dev", "eth0")
     _run(inside, "ip", "address", "add", f"{host.ipv6}/64", "dev", "eth0", "nodad")
     _run(inside, "ip", "link", "set", "eth0", "up")
+    _run(inside, "ip", "route", "add", "224.0.0.0/4", "dev", "eth0")  # groups, by whatever address they are joined
 
 
 def _new_namespace(owner: int | None) -> list[str]:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from tests.peers.cameras import SYSTEM_PYTHON
 from tests.peers.frames import MD5Lines, Y4MStream
+from tests.peers.ports import FFMPEG_PORTS
 from tests.peers.process import START_SECONDS, Process, ProcessError
 
 # Where scripts/vlc.sh puts a VLC that speaks RTSP; Debian 12's own was built without it.
@@ -41,12 +42,23 @@ class Transport(StrEnum):
     TCP = "tcp"
 
 
+class Shared(StrEnum):
+    """How media travels to many players at once."""
+
+    MULTICAST = "multicast"
+
+
 class Tunnel(StrEnum):
     """How RTSP and media, in TCP mode, travel together inside of something else."""
 
     HTTP = "http"
     HTTPS = "https"
 
+
+Way = Transport | Tunnel | Shared
+# The players' own names for multicast.
+FFMPEG_WAYS: dict[Way, str] = {Shared.MULTICAST: "udp_multicast"}
+GSTREAMER_WAYS: dict[Way, str] = {Shared.MULTICAST: "udp-mcast"}
 
 GST_PLAYER = Path(__file__).with_name("gst_player.py")
 # GStreamer tells by the URL that it shall tunnel.
@@ -89,30 +101,34 @@ class Player(StrEnum):
 def play(
     player: Player,
     url: str,
-    transport: Transport | Tunnel,
+    transport: Way,
     *,
     frames: int,
     prefix: Sequence[str] = (),
     timeout: float = START_SECONDS,
+    halfway: Callable[[], None] = lambda: None,
     while_playing: Callable[[], None] = lambda: None,
 ) -> Played:
     """Play `url` until `frames` different pictures were decoded, then end the player as Ctrl-C would.
 
     A tunnel's `url` begins with rtsp:// too; any certificate will do. `prefix` is a command to run it with, such as
-    `host.command([])`; `while_playing` is called when the frames are there, before the end. Raises ProcessError, with
-    the player's log, when the pictures do not come within `timeout` seconds or the player leaves a process behind.
+    `host.command([])`; `halfway` is called when half of the frames are there, `while_playing` when all are.
+    Raises ProcessError, with the player's log, when the pictures do not come within `timeout` seconds or the player
+    leaves a process behind.
     """
     reader: FrameReader = Y4MStream() if player is Player.VLC else MD5Lines()
     with _folder_for_anybody() as folder:
         pictures = Tail(folder / PICTURES)
 
-        def decoded() -> bool:
+        def decoded(wanted: int) -> bool:
             reader.feed(pictures.read())
-            return len(reader.frames) >= frames
+            return len(reader.frames) >= wanted
 
         with Process([*prefix, *COMMANDS[player](url, transport, folder)], stdout=reader.feed) as process:
             try:
-                process.wait_until(decoded, timeout, f"{frames} frames")
+                process.wait_until(lambda: decoded(frames // 2), timeout, f"{frames // 2} frames")
+                halfway()
+                process.wait_until(lambda: decoded(frames), timeout, f"{frames} frames")
             except ProcessError as error:
                 raise ProcessError(f"{error}\n{len(reader.frames)} frames had come") from error
             while_playing()
@@ -137,24 +153,25 @@ class Tail:
         return data
 
 
-def _ffmpeg(url: str, transport: Transport | Tunnel, folder: Path) -> list[str]:
+def _ffmpeg(url: str, transport: Way, folder: Path) -> list[str]:
     """Frames pass as they come: by default ffmpeg repeats and drops some to make the frame rate constant."""
     return [
-        *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning", "-rtsp_transport", transport, "-i", url),
+        *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning"),
+        *("-rtsp_transport", FFMPEG_WAYS.get(transport, transport), *FFMPEG_PORTS, "-i", url),
         *("-map", "0:v", "-fps_mode", "passthrough", "-flush_packets", "1", "-f", "framemd5", "-"),
         *("-map", "0:a", "-f", "s16le", str(folder / SOUND)),
     ]
 
 
-def _gstreamer(url: str, transport: Transport | Tunnel, folder: Path) -> list[str]:
+def _gstreamer(url: str, transport: Way, folder: Path) -> list[str]:
     if isinstance(transport, Tunnel):
         how = [url.replace("rtsp://", GSTREAMER_TUNNELS[transport])]
     else:
-        how = [url, "--protocols", transport]
+        how = [url, "--protocols", GSTREAMER_WAYS.get(transport, transport)]
     return [SYSTEM_PYTHON, str(GST_PLAYER), *how, "--sound", str(folder / SOUND)]
 
 
-def _vlc(url: str, transport: Transport | Tunnel, folder: Path) -> list[str]:
+def _vlc(url: str, transport: Way, folder: Path) -> list[str]:
     """Plays in earnest, by the clock, with files in place of a screen and a loudspeaker.
 
     Nothing is drawn over the pictures (VLC shows the title), and late ones are shown, not dropped.
@@ -164,6 +181,7 @@ def _vlc(url: str, transport: Transport | Tunnel, folder: Path) -> list[str]:
         *("env", f"HOME={folder}", *_vlc_program()),
         *("--intf", "dummy", "--no-osd", "--no-spu", "--no-video-title-show"),
         *("--no-drop-late-frames", "--no-skip-frames", *(["--rtsp-tcp"] if transport is Transport.TCP else [])),
+        *(["--rtsp-mcast"] if transport is Shared.MULTICAST else []),
         *(["--rtsp-http", f"--rtsp-http-port={urlsplit(url).port}"] if transport is Tunnel.HTTP else []),
         *("--vout", "yuv", "--yuv-file", str(folder / PICTURES), "--yuv-chroma", "I420"),
         *("--aout", "afile", "--audiofile-file", str(folder / SOUND), "--no-audiofile-wav", url),

@@ -18,6 +18,9 @@ from typing import Self
 FIRST_PORT = 24_000
 LAST_PORT = 32_000
 BLOCK = 64
+# Above the range that the system picks from. If it is not told its own, ffmpeg draws the UDP ports of RTSP from all
+# between 5000 and 65000, those of a mesh under test among them.
+FFMPEG_PORTS = ("-min_port", "61000", "-max_port", "65000")
 
 
 @dataclass(kw_only=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.peers.clip import Clip
 from tests.peers.frames import MD5Lines
 from tests.peers.players import Transport
+from tests.peers.ports import FFMPEG_PORTS
 from tests.peers.process import START_SECONDS, Process
 
 # A state in /proc/net/tcp.
@@ -31,7 +32,8 @@ def publishing(publisher: Publisher, clip: Clip, url: str, transport: Transport)
 def _ffmpeg(clip: Clip, url: str, transport: Transport) -> list[str]:
     return [
         *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning", "-re", "-stream_loop", "-1"),
-        *("-i", str(clip.path), "-map", "0:v", "-c", "copy", "-f", "rtsp", "-rtsp_transport", transport, url),
+        *("-i", str(clip.path), "-map", "0:v", "-c", "copy"),
+        *("-f", "rtsp", "-rtsp_transport", transport, *FFMPEG_PORTS, url),
     ]
 
 
@@ -51,7 +53,7 @@ def listening(port: int) -> Iterator[tuple[Process, MD5Lines]]:
     """An RTSP server (ffmpeg's) that takes one publisher and decodes its pictures."""
     reader = MD5Lines()
     command = [
-        *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning", "-rtsp_flags", "listen"),
+        *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning", "-rtsp_flags", "listen", *FFMPEG_PORTS),
         *("-timeout", str(int(START_SECONDS)), "-i", f"rtsp://127.0.0.1:{port}/live"),
         *("-map", "0:v", "-fps_mode", "passthrough", "-flush_packets", "1", "-f", "framemd5", "-"),
     ]

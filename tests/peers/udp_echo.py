@@ -24,6 +24,8 @@ BUFFER_BYTES = 1 << 20
 ANSWER_SECONDS = 2.0
 # A flow asks every few milliseconds, as games and calls do; not as often as the machine can.
 PACE_SECONDS = 0.005
+# So many new flows that every worker of an Envoy gets some: a change reaches one worker after the other.
+FLOWS_OF_ALL_WORKERS = 16
 # How long a thread that should end may go on listening.
 POLL_SECONDS = 0.05
 

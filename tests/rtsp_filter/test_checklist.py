@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 RULES = 51
 # Rules that are not kept yet, or not shown to be. Whoever closes one lowers this; it never rises.
-NOT_YET = 7
+NOT_YET = 1
 
 
 def rows() -> list[tuple[int, list[str], str]]:

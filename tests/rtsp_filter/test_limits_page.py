@@ -6,9 +6,13 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from rtsp_filter.proxy import ProxyLimits, health, limits, outbox, upstream
+from rtsp_filter.player.negotiation import MAXIMUM_TRACKS
+from rtsp_filter.proxy import ProxyLimits, limits
+from rtsp_filter.proxy.cameras import endpoint_reporter, health, upstream
+from rtsp_filter.proxy.clients import outbox
 from rtsp_filter.rtsp import MAX_REDIRECTS, Limits
 from rtsp_filter.rtsp.client import RESPONSE_TIMEOUT
+from xds_server.relays.senders import MAX_CHANGES
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `([\w.]+)`(?: \(`([\w/.]+)`\))? \| ([\d.]+)(?: s)? \| .+ \| (.+) \|$", re.MULTILINE)
@@ -25,9 +29,12 @@ def known() -> dict[str, float]:
     named |= {f"{kind.__name__}.{each.name}": each.default for kind in (ProxyLimits, Limits) for each in fields(kind)}
     return named | {
         "DEAD_PEER_SECONDS": upstream.DEAD_PEER_SECONDS,
+        "MAX_CHANGES": MAX_CHANGES,
         "MAX_HELD_MESSAGES": outbox.MAX_HELD_MESSAGES,
         "MAX_QUESTIONS": health.MAX_QUESTIONS,
+        "MAXIMUM_TRACKS": MAXIMUM_TRACKS,
         "MAX_REDIRECTS": MAX_REDIRECTS,
+        "REPORT_INTERVAL": endpoint_reporter.REPORT_INTERVAL,
         "MOST_UNREAD_BYTES": upstream.MOST_UNREAD_BYTES,
         "RESPONSE_TIMEOUT": RESPONSE_TIMEOUT,
     }

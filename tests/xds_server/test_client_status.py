@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from envoy.admin.v3 import config_dump_shared_pb2
 from envoy.config.cluster.v3 import cluster_pb2
+from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from envoy.service.status.v3 import csds_pb2
 
 from xds_server.cache import ResourceCache
 from xds_server.client_status import client_config, clients, statuses_of
-from xds_server.resource_types import CLUSTER, ENDPOINT
+from xds_server.resource_types import CLUSTER, ENDPOINT, SECRET
 from xds_server.resources import Failure, FailureCode, Resource
 from xds_server.subscription import ConnectedProxy, Locality, Node, ResourceStatus, SyncState, XdsProtocol
 
@@ -112,6 +113,16 @@ def test_what_was_refused_is_not_shown_any_more_once_it_has_been_replaced() -> N
 def test_what_the_proxy_has_is_shown_only_where_it_is_known() -> None:
     assert one(status(SyncState.SYNCED, NEW.version, NEW.version)).xds_config.value == NEW.body
     assert not one(status(SyncState.STALE, OLD, OLD)).HasField("xds_config")
+
+
+def test_what_is_in_a_secret_is_told_to_nobody() -> None:
+    message = secret_pb2.Secret(name="one")
+    message.generic_secret.secret.inline_string = "s3cret"
+    cached = Resource.of(message)
+    for state in SyncState:
+        seen = config(status(state, cached.version, cached.version, type_url=SECRET.type_url), cached=cached)
+        assert "one" in str(seen)
+        assert b"s3cret" not in seen.SerializeToString()
 
 
 def test_contents_may_be_left_out() -> None:

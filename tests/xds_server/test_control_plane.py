@@ -11,12 +11,13 @@ import pytest
 from mesh.documents import compile_documents, load_documents, route_options
 from mesh.model import GROUP, Slice
 from mesh.wire import relay_pb2
-from xds_server.control_plane import RTSP_CLUSTER, ControlPlane, ControlPlaneSettings
+from xds_server.control_plane import ControlPlane, ControlPlaneSettings
 from xds_server.envoy import MEDIA_CLUSTER
 from xds_server.media import MediaSettings
 from xds_server.relays.service import RelayStream
 from xds_server.relays.slots import SlotLayout
 from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceType
+from xds_server.scopes import RTSP_CLUSTER
 from xds_server.subscription import (
     ConnectedProxy,
     Fault,
@@ -30,8 +31,10 @@ from xds_server.subscription import (
 LAYOUT = SlotLayout(first_port=20000, last_port=20015)
 
 
-def proxy(stream: str, cluster: str, statuses: Callable[[], list[ResourceStatus]] = list) -> ConnectedProxy:
-    node = Node(id="envoy" if cluster == MEDIA_CLUSTER else "rtsp", cluster=cluster)
+def proxy(
+    stream: str, cluster: str, statuses: Callable[[], list[ResourceStatus]] = list, *, name: str = "rtsp"
+) -> ConnectedProxy:
+    node = Node(id="envoy" if cluster == MEDIA_CLUSTER else name, cluster=cluster)
     return ConnectedProxy(
         id=stream,
         node=node,
@@ -99,7 +102,7 @@ def test_not_ready_until_an_rtsp_proxy_has_relay_stream_and_all_routes() -> None
     assert plane.not_ready() == ["no RTSP proxy is connected"]
 
     plane.proxy_connected(rtsp)
-    plane.stream_opened(RelayStream("rtsp", "here"), relay_pb2.State(node_id="rtsp"))
+    plane.relays.stream_opened(RelayStream("rtsp", "here"), relay_pb2.State(node_id="rtsp"))
     for row in (CLUSTER, ROUTE):
         statuses += told(plane, row)
         plane.resources_acknowledged(rtsp, row.type_url, {})
@@ -117,7 +120,7 @@ def test_stays_ready_while_routes_change_and_until_the_proxy_that_had_them_is_go
     statuses: list[ResourceStatus] = []
     rtsp = proxy("stream-2", RTSP_CLUSTER, lambda: statuses)
     plane.proxy_connected(rtsp)
-    plane.stream_opened(RelayStream("rtsp", "here"), relay_pb2.State(node_id="rtsp"))
+    plane.relays.stream_opened(RelayStream("rtsp", "here"), relay_pb2.State(node_id="rtsp"))
     statuses += told(plane, ROUTE)
     plane.resources_acknowledged(rtsp, ROUTE.type_url, {})
     plane.set_slice(compile_documents(route_options(["/lobby=rtsp://192.0.2.1/x"]), source="test"))
@@ -129,13 +132,32 @@ def test_stays_ready_while_routes_change_and_until_the_proxy_that_had_them_is_go
     assert not plane.ready.is_set()
 
 
+def test_not_ready_while_one_proxy_knows_the_routes_and_drains_and_another_one_does_not_know_them() -> None:
+    plane = plane_with_media_proxy()
+    old, new = (proxy(name, RTSP_CLUSTER, lambda: told(plane, ROUTE), name=name) for name in ("old", "new"))
+    streams = {name: RelayStream(name, "here", name) for name in ("old", "new")}
+    plane.proxy_connected(old)
+    plane.relays.stream_opened(streams["old"], relay_pb2.State(node_id="old"))
+    plane.resources_acknowledged(old, ROUTE.type_url, {})
+    plane.relays.stream_opened(streams["new"], relay_pb2.State(node_id="new"))
+    assert plane.ready.is_set()
+
+    plane.relays.stream_message(streams["old"], relay_pb2.ProxyMessage(draining=relay_pb2.Draining()))
+    assert plane.not_ready() == ["no RTSP proxy has acknowledged its routes yet"]
+    assert not plane.ready.is_set()
+
+    plane.proxy_connected(new)
+    plane.resources_acknowledged(new, ROUTE.type_url, {})
+    assert plane.ready.is_set()
+
+
 def test_proxy_that_refused_a_cluster_was_told_of_it() -> None:
     plane = plane_with_media_proxy()
     plane.set_slice(compile_documents(route_options(["/lobby=rtsp://192.0.2.1/x"]), source="test"))
     statuses = [*told(plane, CLUSTER, SyncState.REJECTED), *told(plane, ENDPOINT), *told(plane, ROUTE)]
     rtsp = proxy("stream-2", RTSP_CLUSTER, lambda: statuses)
     plane.proxy_connected(rtsp)
-    plane.stream_opened(RelayStream("rtsp", "here"), relay_pb2.State(node_id="rtsp"))
+    plane.relays.stream_opened(RelayStream("rtsp", "here"), relay_pb2.State(node_id="rtsp"))
 
     plane.resources_acknowledged(rtsp, ROUTE.type_url, {})
 
@@ -145,24 +167,24 @@ def test_proxy_that_refused_a_cluster_was_told_of_it() -> None:
 def test_a_second_rtsp_proxy_of_a_name_is_refused_while_the_first_is_there() -> None:
     plane = plane_with_media_proxy()
     first, second = RelayStream("rtsp", "first", "1"), RelayStream("rtsp", "second", "2")
-    plane.stream_opened(first, relay_pb2.State(node_id="rtsp"))
-    refusal = plane.refusal(second)
+    plane.relays.stream_opened(first, relay_pb2.State(node_id="rtsp"))
+    refusal = plane.relays.refusal(second)
     assert refusal is not None
     assert "'rtsp', from first" in refusal
     assert "--rtsp-node" in refusal
-    plane.stream_closed(first)
-    assert plane.refusal(second) is None
+    plane.relays.stream_closed(first)
+    assert plane.relays.refusal(second) is None
 
 
 def test_a_stream_replaces_an_older_one_of_the_same_process() -> None:
     plane = plane_with_media_proxy()
     older, newer = RelayStream("rtsp", "older", "1"), RelayStream("rtsp", "newer", "1")
-    plane.stream_opened(older, relay_pb2.State(node_id="rtsp"))
-    assert plane.refusal(newer) is None
-    plane.stream_opened(newer, relay_pb2.State(node_id="rtsp"))
+    plane.relays.stream_opened(older, relay_pb2.State(node_id="rtsp"))
+    assert plane.relays.refusal(newer) is None
+    plane.relays.stream_opened(newer, relay_pb2.State(node_id="rtsp"))
     assert older.queue.get_nowait() is None
-    plane.stream_closed(older)
-    assert plane.relay_streams == {"rtsp": newer}
+    plane.relays.stream_closed(older)
+    assert plane.relays.streams == {"rtsp": newer}
 
 
 def media_node(instance: str | None) -> Node:
@@ -195,14 +217,14 @@ def test_not_ready_any_more_when_no_rtsp_proxy_is_left_or_the_media_proxy_starts
     plane = plane_with_media_proxy()
     rtsp, stream = proxy("stream-2", RTSP_CLUSTER, lambda: told(plane, ROUTE)), RelayStream("rtsp", "here")
     plane.proxy_connected(rtsp)
-    plane.stream_opened(stream, relay_pb2.State(node_id="rtsp"))
+    plane.relays.stream_opened(stream, relay_pb2.State(node_id="rtsp"))
     plane.resources_acknowledged(rtsp, ROUTE.type_url, {})
     assert plane.ready.is_set()
 
-    plane.stream_closed(stream)
+    plane.relays.stream_closed(stream)
     assert not plane.ready.is_set()
 
-    plane.stream_opened(stream, relay_pb2.State(node_id="rtsp"))
+    plane.relays.stream_opened(stream, relay_pb2.State(node_id="rtsp"))
     assert plane.ready.is_set()
     plane.proxy_connected(proxy("stream-3", MEDIA_CLUSTER))
     assert not plane.ready.is_set()
@@ -279,3 +301,41 @@ def test_what_a_gateway_is_sent_is_no_business_of_the_slots() -> None:
     plane.resources_acknowledged(envoy, LISTENER.type_url, {"gateway/default/edge/slot-1-rtp": "1", "slot-x-rtp": None})
     plane.resources_rejected(envoy, LISTENER.type_url, ["gateway/default/edge/game"], "cannot bind")
     assert plane.media.registry.refusals == {}
+
+
+def plane_with_a_session() -> tuple[ControlPlane, RelayStream]:
+    """One that another proxy could go on with, and the stream of the proxy whose it is."""
+    plane = plane_with_media_proxy()
+    first = RelayStream("rtsp", "here", "1")
+    plane.relays.stream_opened(first, relay_pb2.State(node_id="rtsp", instance="1"))
+    plane.relays.stream_message(
+        first, relay_pb2.ProxyMessage(open_relay=relay_pb2.OpenRelay(relay_id="r", session_id="s", media="video"))
+    )
+    told = relay_pb2.Session(session_id="s")
+    told.continuation.ways.add(relay_id="r")
+    plane.relays.stream_message(first, relay_pb2.ProxyMessage(session=told))
+    return plane, first
+
+
+def test_a_session_that_waits_for_a_proxy_can_be_ended() -> None:
+    plane, first = plane_with_a_session()
+    plane.relays.stream_message(first, relay_pb2.ProxyMessage(draining=relay_pb2.Draining()))
+    plane._due_earlier.clear()
+    plane.relays.stream_message(first, relay_pb2.ProxyMessage(session_left=relay_pb2.SessionLeft(session_id="s")))
+    assert plane._due_earlier.is_set()  # it waits for a while, and no longer
+    assert plane.session_owner == {"s": ""}
+    assert plane.end_session("s", "an operator ended it")
+    assert plane.sessions == {}
+    assert plane.media.registry.relays == {}
+
+
+def test_a_proxy_that_is_started_anew_gets_the_relays_of_its_sessions_and_not_a_release() -> None:
+    plane, first = plane_with_a_session()
+    plane.relays.stream_closed(first)
+    second = RelayStream("rtsp", "here", "2")
+    plane.relays.stream_opened(second, relay_pb2.State(node_id="rtsp", instance="2"))
+    assert plane.media.registry.relays["r"].owner == "rtsp"
+    messages = [second.queue.get_nowait() for _ in range(second.queue.qsize())]
+    [handed] = [message.session_handed for message in messages if message.HasField("session_handed")]
+    assert [each.relay.relay_id for each in handed.relays] == ["r"]
+    assert handed.session.session_id == "s"

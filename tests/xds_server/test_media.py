@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -10,8 +11,10 @@ from tests.peers import second_opinion
 from xds_server.compile.slots import slot_names
 from xds_server.envoy.bootstrap import MediaProxy
 from xds_server.media import WARMED_AT_ONCE, MediaPlane, MediaSettings
-from xds_server.relays.registry import SETTLE_TIME, Allocated, Ready, Receiver, Relay, RelayState
-from xds_server.relays.slots import MINIMUM_WARM, SlotLayout, SlotState
+from xds_server.relays.registry import SETTLE_TIME
+from xds_server.relays.relay import Allocated, Ready, Receiver, Relay, RelayState
+from xds_server.relays.senders import Sender
+from xds_server.relays.slots import MINIMUM_WARM, REST_AFTER_STOP, SlotLayout, SlotState
 from xds_server.resource_types import CLUSTER, ENDPOINT, LISTENER
 
 SETTINGS = MediaSettings(layout=SlotLayout(first_port=20000, last_port=20799), addresses=("127.0.0.1", "::1"))
@@ -206,3 +209,118 @@ def test_a_slot_that_a_surviving_proxy_may_still_send_from_rests_however_far_up_
     media.tick(SETTLE_TIME)
     assert media.registry.pool.state(beyond) is SlotState.RESTING
     assert media.registry.pool.count(SlotState.RESTING) == 1
+
+
+CAMERA = Sender(address="192.0.2.9")
+
+
+def acknowledge(media: MediaPlane, type_url: str) -> None:
+    """What there is now of this type."""
+    resources = media.cache.resources(type_url)
+    media.resources_acknowledged(type_url, {name: resource.version for name, resource in resources.items()}, 0.0)
+
+
+def versions(media: MediaPlane, type_url: str, slot: int = 0) -> list[str]:
+    return [media.cache.resources(type_url)[name].version for name in slot_names(slot)]
+
+
+def connected_plane() -> MediaPlane:
+    media = plane()
+    media.proxy_connected(None, had_state=False, now=0.0)
+    acknowledge_all(media)
+    return media
+
+
+def test_a_relay_for_one_sender_leads_nowhere_until_the_media_proxy_takes_that_senders_packets_only() -> None:
+    media = connected_plane()
+    before = versions(media, LISTENER.type_url)
+    media.registry.open(replace(relay("a"), sender=CAMERA), 0.0)
+    assert media.flush() == [("proxy", Allocated(relay_id="a", slot=0))]
+    assert all(old != new for old, new in zip(before, versions(media, LISTENER.type_url), strict=True))
+    assert targets(media, 0) == []
+    acknowledge(media, ENDPOINT.type_url)
+    assert media.flush() == []
+    acknowledge(media, LISTENER.type_url)
+    assert media.flush() == []
+    assert targets(media, 0) == [("192.0.2.1", 5000), ("192.0.2.1", 5001)]
+    acknowledge(media, ENDPOINT.type_url)
+    assert media.flush() == [("proxy", Ready(relay_id="a"))]
+
+
+def test_a_relay_that_shall_lead_nowhere_before_its_listeners_are_taken_is_ready_with_them() -> None:
+    media = connected_plane()
+    held = replace(relay("a"), sender=CAMERA)
+    media.registry.open(held, 0.0)
+    media.flush()
+    media.registry.open(replace(held, receiver=None), 0.0)
+    media.flush()
+    acknowledge_all(media)
+    assert media.flush() == [("proxy", Ready(relay_id="a"))]
+
+
+def opened(media: MediaPlane, relay_id: str, sender: Sender | None) -> None:
+    """A relay that is open, and was given back."""
+    media.registry.open(replace(relay(relay_id), sender=sender), 0.0)
+    media.flush()
+    for _ in range(2):
+        acknowledge_all(media)
+        media.flush()
+    assert media.registry.relays[relay_id].state is RelayState.READY
+    media.registry.close("proxy", relay_id, sender_stopped=True, now=0.0)
+    media.flush()
+    acknowledge_all(media)
+    media.tick(REST_AFTER_STOP)
+
+
+def test_a_slot_keeps_its_sender_while_it_is_free_so_the_next_relay_for_it_changes_no_listener() -> None:
+    media = connected_plane()
+    opened(media, "a", CAMERA)
+    listeners = versions(media, LISTENER.type_url)
+    media.registry.open(replace(relay("b"), sender=CAMERA), REST_AFTER_STOP)
+    media.flush()
+    assert versions(media, LISTENER.type_url) == listeners
+    assert targets(media, 0) != []
+
+
+def test_a_slot_that_was_one_senders_takes_anybodys_packets_again_where_a_relay_is_for_anybody() -> None:
+    media = connected_plane()
+    listeners = versions(media, LISTENER.type_url)
+    opened(media, "a", CAMERA)
+    opened(media, "b", None)
+    assert versions(media, LISTENER.type_url) == listeners
+
+
+def test_a_relay_that_moves_to_another_sender_leads_nowhere_meanwhile() -> None:
+    media = connected_plane()
+    media.registry.open(replace(relay("a"), sender=CAMERA), 0.0)
+    media.flush()
+    for _ in range(2):
+        acknowledge_all(media)
+        media.flush()
+    assert targets(media, 0) != []
+    media.registry.open(replace(relay("a"), sender=Sender(address="192.0.2.10")), 0.0)
+    media.flush()
+    assert targets(media, 0) == []
+    acknowledge_all(media)
+    media.flush()
+    assert targets(media, 0) != []
+
+
+def test_a_control_plane_that_comes_back_changes_nothing_for_a_relay_of_one_sender() -> None:
+    before = connected_plane()
+    held = replace(relay("a"), sender=CAMERA)
+    before.registry.open(held, 0.0)
+    before.flush()
+    for _ in range(2):
+        acknowledge_all(before)
+        before.flush()
+    after = plane(SETTLE_TIME)
+    after.registry.state("proxy", {"a": (held, 0)}, 0.1)
+    after.flush()
+    after.proxy_connected(None, had_state=True, now=0.2)
+    for type_url in (CLUSTER.type_url, ENDPOINT.type_url, LISTENER.type_url):
+        stated = {name: resource.version for name, resource in before.cache.resources(type_url).items()}
+        after.resources_acknowledged(type_url, stated, 0.3)
+    after.flush()
+    for type_url in (LISTENER.type_url, ENDPOINT.type_url):
+        assert versions(after, type_url) == versions(before, type_url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from typing import Any
 
@@ -10,6 +11,7 @@ from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.listener.v3 import listener_pb2
 from envoy.config.route.v3 import route_pb2
+from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,17 @@ def test_equal_content_has_equal_versions_and_other_content_another() -> None:
     assert first == same
     assert first.version != other.version
     assert first.fingerprint == same.fingerprint != other.fingerprint
+
+
+def test_versions_of_secrets_tell_nobody_what_is_in_them() -> None:
+    """Who knows the user name could otherwise try passwords against them."""
+    message = secret_pb2.Secret(name="one")
+    message.generic_secret.secret.inline_string = "s3cret"
+    made = Resource.of(message)
+    assert made.version == Resource.of(message).version
+    assert made.version != hashlib.blake2b(made.body, digest_size=8).hexdigest()
+    plain = Resource.of(cluster_pb2.Cluster(name="one"))
+    assert plain.version == hashlib.blake2b(plain.body, digest_size=8).hexdigest()
 
 
 def test_versions_do_not_depend_on_the_order_in_which_a_map_was_filled() -> None:

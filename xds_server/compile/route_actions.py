@@ -1,6 +1,7 @@
 """What becomes of requests that match → Envoy's actions.
 
-Envoy API: config.route.v3.RouteAction, RedirectAction, RetryPolicy; config.core.v3.HeaderValueOption.
+Envoy API: config.route.v3.RouteAction, RedirectAction, RetryPolicy; config.core.v3.HeaderValueOption;
+type.v3.FractionalPercent.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from typing import Any
 
 from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2
+from envoy.type.v3 import percent_pb2
 
-from mesh.model import HeaderModifier, PathMatch, PathRewrite, PathRewriteType, Redirect, Rule, WeightedBackend
+from mesh.model import HeaderModifier, Mirror, PathMatch, PathRewrite, PathRewriteType, Redirect, Rule, WeightedBackend
 from mesh.regex import quote
 
 # Where RTSPS listens (RFC 7826, section 22.14): who is sent to TLS on the same host is not sent to the old port.
@@ -37,6 +39,8 @@ def set_action(route: Any, path: PathMatch, rule: Rule) -> None:
     route.route.hash_policy.add().header.header_name = ":path"
     if rule.rewrite is not None:
         _set_rewrite(route.route, path, rule.rewrite)
+    for mirror in rule.mirrors:
+        _add_mirror(route.route, mirror)
     _set_patience(route.route, rule)
 
 
@@ -68,6 +72,14 @@ def _set_rewrite(action: Any, match: PathMatch, rewrite: PathRewrite) -> None:
         _replace(action, f"^{quote(prefix)}/*", "/")
     else:
         action.prefix_rewrite = replacement
+
+
+def _add_mirror(action: Any, mirror: Mirror) -> None:
+    policy = action.request_mirror_policies.add(cluster=str(mirror.backend))
+    if mirror.part == 1:
+        return
+    part = policy.runtime_fraction.default_value
+    part.numerator, part.denominator = round(mirror.part * 1_000_000), percent_pb2.FractionalPercent.MILLION
 
 
 def _replace(action: Any, pattern: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Mesh → what RTSP proxies get over xDS: one RouteConfiguration, and clusters with their endpoints.
+"""Mesh → what RTSP proxies get over xDS: one RouteConfiguration, and clusters with their endpoints and secrets.
 
 The routing language is Envoy's own, so one language serves Envoy and RTSP, and an RTSP proxy's routes are read with
 the same tools. A compiler remembers what it made of each object and compiles again only what is no longer equal.
@@ -15,13 +15,14 @@ from envoy.config.route.v3 import route_pb2
 
 from mesh.model import Mesh, ObjectName, Route
 from xds_server.compile.clusters import PolicedBackend, compile_backend
+from xds_server.compile.users import NamedUsers, compile_users
 from xds_server.compile.virtual_hosts import CompiledRoute, compile_route, virtual_hosts
 
 # The one RouteConfiguration that every RTSP proxy asks for.
 ROUTE_CONFIGURATION = "rtsp"
 _TYPE_URL = "type.googleapis.com/"
 
-Object = TypeVar("Object", Route, PolicedBackend)
+Object = TypeVar("Object", Route, PolicedBackend, NamedUsers)
 Made = TypeVar("Made")
 
 
@@ -33,7 +34,7 @@ class Change(NamedTuple):
 
 
 def compile_routes(mesh: Mesh) -> list[Any]:
-    """All messages of a mesh: the RouteConfiguration, Clusters, ClusterLoadAssignments."""
+    """All messages of a mesh: the RouteConfiguration, Clusters, ClusterLoadAssignments, Secrets."""
     return RouteCompiler().compile(mesh).upsert
 
 
@@ -43,12 +44,13 @@ class RouteCompiler:
     def __init__(self) -> None:
         self._routes: _Memo[Route, CompiledRoute] = _Memo(compile_route)
         self._backends: _Memo[PolicedBackend, list[Any]] = _Memo(compile_backend)
+        self._users: _Memo[NamedUsers, list[Any]] = _Memo(lambda named: [compile_users(named)])
         self._configuration: Any = None
 
     def compile(self, mesh: Mesh) -> Change:
         """What changed since the mesh before; everything, the first time."""
         change = Change([], [])
-        for before, after in self._backends.update(_backends_of(mesh)):
+        for before, after in (*self._backends.update(_backends_of(mesh)), *self._users.update(_users_of(mesh))):
             gone = {_key(message) for message in before or ()} - {_key(message) for message in after or ()}
             change.remove.extend(sorted(gone))
             change.upsert.extend(after or ())
@@ -66,11 +68,19 @@ class RouteCompiler:
 
 def _backends_of(mesh: Mesh) -> dict[ObjectName, PolicedBackend]:
     """The backends that routes name, with their policies: others are no business of RTSP proxies."""
-    named = {weighted.backend for route in mesh.routes.values() for rule in route.rules for weighted in rule.backends}
+    rules = [rule for route in mesh.routes.values() for rule in route.rules]
+    named = {each.backend for rule in rules for each in rule.backends}
+    named |= {mirror.backend for rule in rules for mirror in rule.mirrors}
     policies = mesh.backend_policies
     return {
         name: PolicedBackend(backend, policies.get(name)) for name, backend in mesh.backends.items() if name in named
     }
+
+
+def _users_of(mesh: Mesh) -> dict[ObjectName, NamedUsers]:
+    """The users that routes name."""
+    named = {rule.users for route in mesh.routes.values() for rule in route.rules}
+    return {name: NamedUsers(name, users) for name, users in mesh.users.items() if name in named}
 
 
 class _Memo(Generic[Object, Made]):
@@ -98,6 +108,6 @@ class _Memo(Generic[Object, Made]):
 
 
 def _key(message: Any) -> tuple[str, str]:
-    """Type URL and name of a Cluster or ClusterLoadAssignment."""
+    """Type URL and name of a Cluster, ClusterLoadAssignment or Secret."""
     full_name = message.DESCRIPTOR.full_name
     return _TYPE_URL + full_name, message.cluster_name if hasattr(message, "cluster_name") else message.name

@@ -9,12 +9,14 @@ from typing import Any
 
 from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2, outlier_detection_pb2
 from envoy.config.core.v3 import health_check_pb2
+from google.protobuf import struct_pb2
 
-from mesh.gateways import Algorithm, Ejection, HealthCheck, PolicySettings, ProbeProtocol
-from mesh.objects import GROUP
+from mesh.gateways import Algorithm, Ejection, HealthCheck, OnBackendFailure, PolicySettings, ProbeProtocol
+from mesh.objects import GROUP, MEDIA_SOURCE, ON_BACKEND_FAILURE
 
 RTSP_HEALTH_CHECK = f"{GROUP}/rtsp"
-"""The name under which an RTSP proxy knows a check by OPTIONS: Envoy's API has a place for checks of others."""
+"""The name under which an RTSP proxy knows a check by OPTIONS or, with a Struct that says what to describe, DESCRIBE:
+Envoy's API has a place for checks of others."""
 # With the least possible, all servers are tried when none is healthy: then the checks may be what is broken.
 _PANIC_PERCENT = 1
 # Enough for a hundred servers with even shares, and made in a hundredth of a second; Envoy's own 65,537 take five.
@@ -42,6 +44,10 @@ def set_policy(cluster: Any, policy: PolicySettings) -> None:
         cluster.outlier_detection.CopyFrom(_outliers(policy.ejection))
     if policy.health_check is not None:
         cluster.health_checks.append(_health_check(policy.health_check))
+    if policy.on_backend_failure is OnBackendFailure.MOVE:
+        cluster.metadata.filter_metadata[GROUP].update({ON_BACKEND_FAILURE: policy.on_backend_failure.value})
+    if policy.media_source is not None:
+        cluster.metadata.filter_metadata[GROUP].update({MEDIA_SOURCE: policy.media_source.value})
     if policy.ejection is not None or policy.health_check is not None:
         cluster.common_lb_config.healthy_panic_threshold.value = _PANIC_PERCENT
 
@@ -64,6 +70,11 @@ def _health_check(check: HealthCheck) -> Any:
     message.unhealthy_threshold.value = check.unhealthy_threshold
     if check.protocol is ProbeProtocol.RTSP:
         message.custom_health_check.name = RTSP_HEALTH_CHECK
+        if check.describe is not None:
+            said = {"path": check.describe.path, "codecs": list(check.describe.codecs)}
+            config = struct_pb2.Struct()
+            config.update({"describe": said})
+            message.custom_health_check.typed_config.Pack(config)
     else:
         message.tcp_health_check.SetInParent()
     return message

@@ -20,6 +20,7 @@ from envoy.config.route.v3 import route_components_pb2
 
 from mesh.model import Match, NamedMatch, PathMatch, PathMatchType, Route, Rule, TextMatchType
 from xds_server.compile.route_actions import prefix_of, set_action
+from xds_server.compile.users import set_users
 
 ANY_HOST = "*"
 _RANK = {PathMatchType.EXACT: 0, PathMatchType.REGULAR_EXPRESSION: 1, PathMatchType.PATH_PREFIX: 2}
@@ -84,6 +85,8 @@ def _precedence(match: Match) -> tuple[int, ...]:
 def _envoy_route(name: str, rule: Rule, match: Match) -> Any:
     route = route_components_pb2.Route(name=name, match=_route_match(match))
     set_action(route, match.path, rule)
+    if rule.users is not None:
+        set_users(route, rule.users)
     return route
 
 

@@ -24,6 +24,9 @@ MEDIA_CLUSTER = "msm-media"
 GATEWAY_CLUSTER = "msm-gateway"
 """The node cluster of proxies that serve gateways alone."""
 METADATA_KEY = GROUP
+REPORT_INTERVAL = 1.0
+"""Seconds between two reports of what a media proxy counts: as coarse as players notice, and a report costs what all
+slots have that were ever used."""
 _ADS_CLUSTER = "control-plane"
 
 # A control plane that comes back finds its proxies again within a second, long before it settles.
@@ -32,7 +35,7 @@ _RECONNECT = {"base_interval": "0.1s", "max_interval": "1s"}
 # gateway has a slash in its name.
 _KEPT_STATS = (
     r"cluster\.slot-\d+-\w+\.(upstream_cx_(tx|rx)_bytes_total|upstream_cx_none_healthy|upstream_cx_overflow"
-    r"|membership_total|udp\.sess_(tx|rx)_(datagrams|errors))",
+    r"|udp\.sess_(tx|rx)_(datagrams|errors))",
     r"udp\.slot-\d+-\w+\.downstream_sess_(active|rx_datagrams|rx_errors|no_route)",
     r"(cluster|udp|tcp|http)\..*/.*",
     r"(server|control_plane|listener_manager|cluster_manager|overload|cluster\.(control-plane|spire_agent))\..*",
@@ -161,5 +164,15 @@ def _clusters(wanted: Bootstrap) -> list[dict[str, Any]]:
 
 
 def _stats() -> dict[str, Any]:
+    """What a media proxy counts, and that it tells the control plane (config.metrics.v3.MetricsServiceConfig)."""
     patterns = [{"safe_regex": {"regex": regex}} for regex in _KEPT_STATS]
-    return {"stats_config": {"stats_matcher": {"inclusion_list": {"patterns": patterns}}}}
+    sink = {
+        "@type": "type.googleapis.com/envoy.config.metrics.v3.MetricsServiceConfig",
+        "transport_api_version": "V3",
+        "grpc_service": {"envoy_grpc": {"cluster_name": _ADS_CLUSTER}},
+    }
+    return {
+        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": patterns}}},
+        "stats_flush_interval": f"{REPORT_INTERVAL:.0f}s",
+        "stats_sinks": [{"name": "envoy.stat_sinks.metrics_service", "typed_config": sink}],
+    }

@@ -11,9 +11,20 @@ it gives no slot to anybody new: a slot that looks free may be somebody's who ha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 
+from xds_server.relays.relay import (
+    Allocated,
+    Failed,
+    FailureReason,
+    Granted,
+    Ready,
+    Receiver,
+    Relay,
+    RelayMessage,
+    RelayState,
+)
+from xds_server.relays.senders import Sender, SlotSenders
 from xds_server.relays.slots import REST_AFTER_LOSS, REST_AFTER_STOP, SlotPool, SlotState
 
 # An open that the media proxy has not acknowledged by then fails: a player waits about ten seconds for a SETUP.
@@ -32,82 +43,6 @@ UNGRANTED_SLOTS = 8
 MAX_PENDING = 16384
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receiver:
-    """Where a track's media goes: an IP address and the UDP ports of RTP and RTCP."""
-
-    address: str
-    rtp_port: int
-    rtcp_port: int
-
-
-class RelayState(Enum):
-    """How far a relay has come."""
-
-    WAITING = "waiting"  # no slot yet: the registry has not settled
-    OPENING = "opening"  # has a slot; the media proxy has not acknowledged it
-    READY = "ready"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relay:
-    """One track's way through the media proxy. Times are monotonic seconds.
-
-    An open names a `slot` when it uses a grant. Without a `receiver` the slot is held, and leads nowhere yet.
-    """
-
-    relay_id: str
-    session_id: str
-    media: str
-    receiver: Receiver | None
-    owner: str
-    state: RelayState
-    deadline: float
-    slot: int | None = None
-
-
-class FailureReason(Enum):
-    """Why a relay was not opened."""
-
-    NO_FREE_SLOT = "no free slot"
-    MEDIA_PROXY_UNAVAILABLE = "media proxy unavailable"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allocated:
-    """The relay's ports are known; the media proxy does not have them yet."""
-
-    relay_id: str
-    slot: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
-    """The media proxy has the relay: media may flow."""
-
-    relay_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
-    """The relay is not, or no longer, there."""
-
-    relay_id: str
-    reason: FailureReason
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
-    """The proxy may open one relay with each of these slots, without asking first."""
-
-    slots: tuple[int, ...]
-
-
-RelayMessage = Allocated | Ready | Failed | Granted
-
-
 class RelayRegistry:
     """Relays by id. `acknowledged(slot)` says whether the media proxy has just what this registry says of a slot."""
 
@@ -121,6 +56,7 @@ class RelayRegistry:
         self.refusals: dict[int, str] = {}  # by slot, in the media proxy's words
         self._acknowledged = acknowledged
         self._by_slot: dict[int, str] = {}
+        self._senders = SlotSenders()
         self._pending: dict[str, None] = {}  # opens with a deadline, earliest first: all wait equally long
         self._lost: dict[str, float] = {}  # proxies that went away, and until when their relays are kept
         self._departed: list[str] = []
@@ -141,6 +77,10 @@ class RelayRegistry:
         relay_id = self._by_slot.get(slot)
         return None if relay_id is None else self.relays[relay_id].receiver
 
+    def sender(self, slot: int) -> Sender | None:
+        """Whose packets `slot` takes, or took when it was last in use; None: anybody's."""
+        return self._senders.of(slot)
+
     def state(self, owner: str, held: Mapping[str, tuple[Relay, int]], now: float) -> None:
         """Proxy `owner` states all its relays with their slots: what it leaves out is released."""
         self._lost.pop(owner, None)
@@ -154,11 +94,12 @@ class RelayRegistry:
         self._grant(owner, now)
 
     def open(self, relay: Relay, now: float) -> None:
-        """A proxy wants a relay, or another receiver for one. What is known already is answered, not opened twice."""
+        """A proxy wants a relay, or another receiver or sender, or none, for one. What is known already is answered,
+        not opened twice."""
         known = self.relays.get(relay.relay_id)
         if known is not None:
-            if known.owner == relay.owner and known.receiver != relay.receiver:
-                self._move(known, relay.receiver, now)
+            if known.owner == relay.owner and known.ends != relay.ends:
+                self._move(known, relay, now)
             else:
                 self._repeat(known)
             return
@@ -167,6 +108,10 @@ class RelayRegistry:
             return
         if relay.slot is not None and relay.slot not in self._grants.get(relay.owner, ()):
             self._fail(relay, FailureReason.REFUSED, f"slot {relay.slot} was not granted to {relay.owner}")
+            return
+        if relay.sender is not None and (refusal := self._senders.refusal(now)) is not None:
+            self._return_grant(relay)
+            self._fail(relay, FailureReason.NO_FREE_SLOT, refusal)
             return
         self._pending[relay.relay_id] = None
         if relay.slot is not None:
@@ -178,16 +123,21 @@ class RelayRegistry:
             self._allocate(relay.relay_id, now)
             self._grant(relay.owner, now)
 
-    def _move(self, relay: Relay, receiver: Receiver | None, now: float) -> None:
-        """The relay leads elsewhere, once the media proxy has acknowledged that."""
-        moved = replace(relay, receiver=receiver)
+    def _move(self, relay: Relay, wanted: Relay, now: float) -> None:
+        """The relay leads elsewhere, or from elsewhere, once the media proxy has acknowledged that."""
+        moved = replace(relay, receiver=wanted.receiver, sender=wanted.sender)
         if relay.slot is None:  # it waits for one
             self.relays[relay.relay_id] = moved
+            return
+        if moved.sender not in (None, relay.sender) and (refusal := self._senders.refusal(now)) is not None:
+            # Its sender may have been asked already.
+            self._release(relay, REST_AFTER_LOSS, now)
+            self._fail(relay, FailureReason.NO_FREE_SLOT, refusal)
             return
         self._pending.pop(relay.relay_id, None)
         self._pending[relay.relay_id] = None
         moving = replace(moved, state=RelayState.OPENING, deadline=now + OPEN_TIMEOUT)
-        self._occupy(moving, relay.slot)
+        self._occupy(moving, relay.slot, now)
         if relay.slot in self.refusals:
             self._fail_rejected(moving, relay.slot, self.refusals[relay.slot], now)
 
@@ -196,6 +146,17 @@ class RelayRegistry:
         relay = self.relays.get(relay_id)
         if relay is not None and relay.owner == owner:
             self._release(relay, REST_AFTER_STOP if sender_stopped else REST_AFTER_LOSS, now)
+
+    def is_open(self, relay_id: str) -> bool:
+        """Whether a relay has a slot."""
+        relay = self.relays.get(relay_id)
+        return relay is not None and relay.slot is not None
+
+    def hand_over(self, relay_ids: Iterable[str], owner: str) -> tuple[Relay, ...]:
+        """Another owner goes on with these relays, as far as they are there; media does not notice."""
+        handed = [replace(self.relays[relay_id], owner=owner) for relay_id in relay_ids if relay_id in self.relays]
+        self.relays.update((relay.relay_id, relay) for relay in handed)
+        return tuple(handed)
 
     def proxy_lost(self, owner: str, now: float) -> None:
         """A proxy's stream ended: its relays stay until it is back, or too long gone."""
@@ -292,7 +253,7 @@ class RelayRegistry:
             self._release(relay, REST_AFTER_STOP, now)
             self._fail(relay, FailureReason.NO_FREE_SLOT, self._full())
             return
-        self._occupy(replace(relay, slot=slot, state=RelayState.OPENING), slot)
+        self._occupy(replace(relay, slot=slot, state=RelayState.OPENING), slot, now)
         self.messages.append((relay.owner, Allocated(relay_id=relay_id, slot=slot)))
 
     def _grant(self, owner: str, now: float) -> None:
@@ -313,9 +274,14 @@ class RelayRegistry:
     def _use_grant(self, relay: Relay, slot: int, now: float) -> None:
         self._grants[relay.owner].discard(slot)
         self.pool.open(slot)
-        self._occupy(relay, slot)
+        self._occupy(relay, slot, now)
         if slot in self.refusals:
             self._fail_rejected(relay, slot, self.refusals[slot], now)
+
+    def _return_grant(self, relay: Relay) -> None:
+        if relay.slot is not None:
+            self._grants[relay.owner].discard(relay.slot)
+            self.pool.give_back(relay.slot)
 
     def _fail_rejected(self, relay: Relay, slot: int, message: str, now: float) -> None:
         self._release(relay, REST_AFTER_STOP, now)
@@ -335,7 +301,10 @@ class RelayRegistry:
 
     def _restate(self, relay: Relay, slot: int, now: float) -> None:
         known = self.relays.get(relay.relay_id)
-        if known is not None and known.slot == slot and known.receiver == relay.receiver:
+        if known is not None and known.owner != relay.owner:
+            self._fail(relay, FailureReason.REFUSED, "this relay is another RTSP proxy's")
+            return
+        if known is not None and known.slot == slot and known.ends == relay.ends:
             self._repeat(known)
             return
         if known is not None:
@@ -345,12 +314,15 @@ class RelayRegistry:
             return
         # No deadline: a relay that already carries media is not given up because the media proxy is late.
         stated = replace(relay, slot=slot, state=RelayState.OPENING)
-        self._occupy(stated, slot)
+        self._occupy(stated, slot, now)
         if self.relays[relay.relay_id].state is RelayState.OPENING and self._acknowledged(slot):
             self._ready(stated)
 
-    def _occupy(self, relay: Relay, slot: int) -> None:
-        if relay.receiver is None:  # there is nothing that the media proxy would have to acknowledge
+    def _occupy(self, relay: Relay, slot: int, now: float) -> None:
+        # What is stated until it has settled is from before a restart, and so are Envoy's listeners.
+        self._senders.set(slot, relay.sender, now, known=not self.settled)
+        if relay.receiver is None and not self.occupied(slot):
+            # The slot led nowhere before: there is nothing that the media proxy would have to acknowledge.
             self._pending.pop(relay.relay_id, None)
             relay = replace(relay, state=RelayState.READY)
         self.relays[relay.relay_id] = relay

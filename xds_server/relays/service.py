@@ -1,4 +1,4 @@
-"""The relay service over gRPC: one stream a RTSP proxy, translated to and from the registry's own types.
+"""The relay service over gRPC: one stream a RTSP proxy.
 
 A stream's outgoing messages wait in a queue of bounded length; a proxy that does not read loses its stream, not its
 relays: it states them again when it comes back.
@@ -7,35 +7,16 @@ relays: it states them again when it comes back.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import math
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 import grpc
 import structlog
 
 from mesh.wire import relay_pb2, relay_pb2_grpc
-from xds_server.relays.registry import (
-    Allocated,
-    Failed,
-    FailureReason,
-    Granted,
-    Receiver,
-    Relay,
-    RelayMessage,
-    RelayState,
-)
-from xds_server.relays.slots import SlotLayout
 
 # Messages that wait for a proxy to read them: two for each relay it could open in one go.
 MAX_QUEUED = 4096
-
-_REASONS = {
-    FailureReason.NO_FREE_SLOT: relay_pb2.RelayFailed.NO_FREE_SLOT,
-    FailureReason.MEDIA_PROXY_UNAVAILABLE: relay_pb2.RelayFailed.MEDIA_PROXY_UNAVAILABLE,
-    FailureReason.REFUSED: relay_pb2.RelayFailed.REFUSED,
-}
 
 log = structlog.get_logger()
 
@@ -112,56 +93,9 @@ class RelayService(relay_pb2_grpc.RelayServiceServicer):
     async def _read(self, stream: RelayStream, requests: AsyncIterator[relay_pb2.ProxyMessage]) -> None:
         try:
             async for message in requests:
-                self._owner.stream_message(stream, message)
+                for each in message.batch.messages if message.HasField("batch") else (message,):
+                    self._owner.stream_message(stream, each)
         except grpc.aio.AioRpcError as error:
             log.info("a relay stream broke", proxy=stream.node_id, error=error.code().name)
         finally:
             stream.end()
-
-
-def relay_of(message: relay_pb2.OpenRelay, owner: str) -> Relay:
-    """A relay as a proxy asks for it. Raises ValueError when its receiver is no address with two ports."""
-    if not message.relay_id:
-        raise ValueError("a relay needs an id")
-    return Relay(
-        relay_id=message.relay_id,
-        session_id=message.session_id,
-        media=message.media,
-        receiver=_receiver(message.receiver) if message.HasField("receiver") else None,
-        owner=owner,
-        state=RelayState.WAITING,
-        deadline=math.inf,
-        slot=message.slot if message.HasField("slot") else None,
-    )
-
-
-def _receiver(message: relay_pb2.Receiver) -> Receiver:
-    address = str(ipaddress.ip_address(message.address))
-    if not (0 < message.rtp_port < 65536 and 0 < message.rtcp_port < 65536):
-        raise ValueError(f"the receiver {address} needs two UDP ports")
-    return Receiver(address=address, rtp_port=message.rtp_port, rtcp_port=message.rtcp_port)
-
-
-def control_message(message: RelayMessage, layout: SlotLayout, addresses: Iterable[str]) -> Any:
-    """A registry's message as the wire has it."""
-    if isinstance(message, Granted):
-        slots = [_slot(slot, layout, addresses) for slot in message.slots]
-        return relay_pb2.ControlMessage(slots_granted=relay_pb2.SlotsGranted(slots=slots))
-    if isinstance(message, Allocated):
-        slot = _slot(message.slot, layout, addresses)
-        return relay_pb2.ControlMessage(relay_allocated=relay_pb2.RelayAllocated(relay_id=message.relay_id, slot=slot))
-    if isinstance(message, Failed):
-        return failed(message.relay_id, message.reason, message.message)
-    return relay_pb2.ControlMessage(relay_ready=relay_pb2.RelayReady(relay_id=message.relay_id))
-
-
-def _slot(number: int, layout: SlotLayout, addresses: Iterable[str]) -> relay_pb2.Slot:
-    ports = layout.ports(number)
-    return relay_pb2.Slot(number=number, addresses=addresses, ingress_port=ports.ingress, egress_port=ports.egress)
-
-
-def failed(relay_id: str, reason: FailureReason, text: str) -> Any:
-    """RelayFailed as the wire has it."""
-    return relay_pb2.ControlMessage(
-        relay_failed=relay_pb2.RelayFailed(relay_id=relay_id, reason=_REASONS[reason], message=text)
-    )

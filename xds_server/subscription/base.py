@@ -93,7 +93,7 @@ class Subscription(ABC):
             left[name] = (*left.get(name, ()), version_of(self._holdings.has(name)))
         for name, content in (self.in_flight.contents if self.in_flight else {}).items():
             left[name] = (*left.get(name, ()), self._doubted(content))
-        for name in sorted(self._forced):
+        for name in sorted({*self._forced, *self._fallbacks}):
             left[name] = (None,)
         return left
 

@@ -32,7 +32,7 @@ class Doubtful(Protocol):
     broken: bool
 
     def doubts(self) -> DoubtsByType:
-        """What the node may have without having acknowledged it, of the types that this stream was asked for."""
+        """What the node may have without having acknowledged it, of the types that it asked for here or waits for."""
 
 
 @dataclass(slots=True, eq=False)

@@ -13,7 +13,7 @@ one ready, so a changed cluster's endpoints are sent right behind it even if the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -23,7 +23,7 @@ from xds_server.cache import ResourceCache
 from xds_server.resource_types import ResourceType, resource_type
 from xds_server.subscription.delta import DeltaSubscription
 from xds_server.subscription.doubts import DoubtsByType
-from xds_server.subscription.exchange import Answer, Contents, Journal
+from xds_server.subscription.exchange import Answer, Contents, DoubtedVersions, Journal
 from xds_server.subscription.faults import Fault, StreamError, check_name
 from xds_server.subscription.proxy import (
     ConnectedProxy,
@@ -203,8 +203,16 @@ class StreamCore:
         return responses
 
     def doubts(self) -> DoubtsByType:
-        """What the node may have without having acknowledged it, for its next stream; by type."""
-        return {type_url: each.left_behind() for type_url, each in self._subscriptions.items()}
+        """What the node may have without having acknowledged it, for its next stream; by type.
+
+        That is of types that it asked for, and of those that it waits for: a stream may break before it asks for them,
+        and on the next one it states what it had of them before it began to wait.
+        """
+        left: dict[str, Mapping[str, DoubtedVersions]] = {}
+        for type_url, names in self._owed.items():
+            if resource_type(type_url).repeated:
+                left[type_url] = {**self._doubts.get(type_url, {}), **dict.fromkeys(sorted(names), (None,))}
+        return left | {type_url: each.left_behind() for type_url, each in self._subscriptions.items()}
 
     def close(self) -> None:
         """The stream is gone."""
@@ -267,12 +275,13 @@ class StreamCore:
     def _repeat(self, type_url: str, name: str) -> None:
         """The client now waits for this, if it is of a type that is waited for."""
         waiting = self._subscriptions.get(type_url)
-        if waiting is None:
+        if waiting is not None:
+            if waiting.kind.repeated:
+                waiting.repeat(name)
+        elif self._kind is None:  # on a stream of one type no other is asked for
             owed = self._owed.setdefault(type_url, set())
             if len(owed) < MAX_OWED:
                 owed.add(name)
-        elif waiting.kind.repeated:
-            waiting.repeat(name)
 
     def _count(self, answer: Answer | None) -> None:
         traffic = self.proxy.traffic

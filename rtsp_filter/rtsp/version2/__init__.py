@@ -7,7 +7,15 @@ requests, `CameraLeg` for who sends them.
 
 from rtsp_filter.rtsp.version2.camera_leg import CameraLeg
 from rtsp_filter.rtsp.version2.media import MediaProperties, media_properties
-from rtsp_filter.rtsp.version2.notify import NotifyReason, PlayNotify
+from rtsp_filter.rtsp.version2.notify import PLAY_NOTIFY, NotifyReason, PlayNotify
 from rtsp_filter.rtsp.version2.player_leg import PlayerLeg
 
-__all__ = ["CameraLeg", "MediaProperties", "NotifyReason", "PlayNotify", "PlayerLeg", "media_properties"]
+__all__ = [
+    "PLAY_NOTIFY",
+    "CameraLeg",
+    "MediaProperties",
+    "NotifyReason",
+    "PlayNotify",
+    "PlayerLeg",
+    "media_properties",
+]

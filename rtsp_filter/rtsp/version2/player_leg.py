@@ -49,13 +49,15 @@ class PlayerLeg:
         self._properties: dict[str, MediaProperties] = {}
         self._ssrcs: dict[str, int] = {}
         self._writes_ports = False
+        self.speaks_version2 = False
 
     def receive(self, request: Request) -> Request:
         """A request as RTSP 1.0 has it. Call this when its turn has come: a pipelined one needs the answers before.
 
         Raises RTSPError for a method that RTSP 2.0 does not have.
         """
-        if request.version == RTSP_VERSION:
+        self.speaks_version2 = request.version == RTSP_VERSION_2
+        if not self.speaks_version2:
             return request
         if request.method in _GONE:
             raise RTSPError(f"RTSP 2.0 has no {request.method}", status=StatusCode.NOT_IMPLEMENTED)
@@ -69,6 +71,14 @@ class PlayerLeg:
             headers.add("Session", session)
         _drop_what_is_there(headers)
         return replace(request, version=RTSP_VERSION, headers=headers)
+
+    def request(self, request: Request) -> Request:
+        """A request to a player that has spoken in `receive`, in that player's version."""
+        if not self.speaks_version2:
+            return request
+        headers = request.headers.copy()
+        headers.remove("RTP-Info")  # as RTSP 1.0 has it; what ends or changes is told by the rest
+        return replace(request, version=RTSP_VERSION_2, headers=headers)
 
     def answer(self, asked: Request, response: Response) -> Response:
         """The answer in the version of `asked`, which is the request as it came."""

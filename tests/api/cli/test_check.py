@@ -37,7 +37,7 @@ def test_every_mistake_is_told_with_file_line_and_field(tmp_path):
     assert result.exit_code == 1
     first, second = result.stderr.splitlines()
     assert first.startswith(f"{path}:6: RTSPRoute site/lobby: spec.hostname: ")
-    assert second.startswith(f"{path}:21: Backend site/pair: spec.endpoints[1].port: ")
+    assert second.startswith(f"{path}:23: Backend site/pair: spec.endpoints[1].port: ")
     assert result.stdout == ""
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import sys
 
 import pytest
@@ -14,15 +16,28 @@ from api.settings import MeshSettings
 
 SETTINGS = set(MeshSettings.model_fields)
 RUNNING = ["up", "serve", "proxy", "envoy", "demo"]
-READING = ["routes", "sessions", "relays", "proxies", "explain"]
+# What stands for a value is in capitals; what is written as it is stands between bars, or has a form of its own.
+PLACEHOLDER = re.compile(r'"?[A-Z/:=|% -]+"?|[a-z-]+(\|[a-z-]+)+|spiffe://[A-Z/]+')
 HEAVY = {"grpc", "fastapi", "uvicorn", "pydantic", "httpx", "google.protobuf", "rich"}
 
 
-@pytest.mark.parametrize("command", [*RUNNING, *READING, "bootstrap", "camera", "play", "check", "end"])
+@pytest.mark.parametrize("command", sorted(typer.main.get_group(make_app()).commands))
 def test_every_command_explains_itself(command):
     result = CliRunner().invoke(make_app(), [command, "--help"])
     assert result.exit_code == 0
     assert f"msm {command} [OPTIONS]" in result.output.replace("root ", "msm ")
+
+
+@pytest.mark.parametrize("command", sorted(typer.main.get_group(make_app()).commands))
+def test_every_placeholder_in_a_help_is_what_is_to_be_written(command):
+    parameters = [each for each in typer.main.get_group(make_app()).commands[command].params if each.name != "help"]
+    output = CliRunner().invoke(make_app(), [command, "--help"]).output
+    assert re.findall(r"<[a-z][^>=]*>", output) == []
+    for parameter in parameters:
+        if not getattr(parameter, "is_flag", False):
+            assert parameter.metavar, f"{command}: {parameter.name}"
+            assert PLACEHOLDER.fullmatch(parameter.metavar)
+            assert parameter.metavar in output
 
 
 async def test_help_imports_nothing_that_takes_time():
@@ -60,6 +75,21 @@ def test_help_names_one_default():
     output = CliRunner().invoke(make_app(), ["demo", "--help"]).output
     assert "[default: warning]" in output
     assert "[info]" not in output
+
+
+def test_a_route_that_cannot_be_used_is_a_wrong_call():
+    refused = CliRunner().invoke(make_app(), ["up", "--route", "lobby"])
+    assert (refused.exit_code, refused.stderr[:24]) == (2, "--route: wants PATH=URL,")
+
+
+async def test_a_mesh_says_that_it_starts_before_it_loads_anything():
+    command = (sys.executable, "-c", "from api.cli import main; main()")
+    options = ("up", "-f", "/no/such/file", "--log-format", "json")
+    process = await asyncio.create_subprocess_exec(*command, *options, stderr=asyncio.subprocess.PIPE)
+    _, errors = await process.communicate()
+    lines = [json.loads(line) for line in errors.decode().splitlines()]
+    assert process.returncode == 1
+    assert [line["event"] for line in lines] == ["starting; Ctrl-C ends it", "the mesh cannot run"]
 
 
 def test_a_variable_that_looks_like_a_setting_is_told():

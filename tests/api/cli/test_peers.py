@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -22,9 +23,10 @@ async def camera() -> AsyncIterator[Camera]:
         yield running
 
 
-async def start(*arguments: str) -> asyncio.subprocess.Process:
+async def start(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
     pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(*MSM, *arguments, stdout=pipe, stderr=pipe)
+    variables = {**os.environ, **environment}
+    return await asyncio.create_subprocess_exec(*MSM, *arguments, stdout=pipe, stderr=pipe, env=variables)
 
 
 async def msm(*arguments: str) -> tuple[int | None, str, str]:
@@ -114,7 +116,34 @@ async def test_a_signal_ends_a_player_that_waits_with_its_report():
 async def test_a_port_that_is_taken_is_told(camera):
     code, _, errors = await msm("camera", "--port", str(camera.port))
     assert code == 1
-    assert errors.startswith(f"cannot listen on 127.0.0.1, port {camera.port}: ")
+    assert errors.startswith(f"cannot listen on 127.0.0.1:{camera.port}: another program has this port")
+    assert "--port 0" in errors
+
+
+async def test_an_address_of_another_machine_is_told():
+    code, _, errors = await msm("camera", "--host", "192.0.2.1", "--port", "0")
+    assert code == 1
+    assert "this is no address of this machine; name one with --host" in errors
+
+
+@pytest.mark.parametrize("given", ["option", "variable"])
+async def test_a_camera_with_a_user_plays_for_that_one_only(given):
+    if given == "option":
+        process = await start("camera", "--port", "0", "--user", "ann:wonder:land")
+    else:
+        process = await start("camera", "--port", "0", MSM_CAMERA_USER="ann:wonder:land")
+    assert process.stdout is not None
+    line = (await process.stdout.readline()).decode()
+    url = line.split()[0]
+    assert "plays for ann" in line
+    assert "wonder" not in line
+    assert (await msm("play", url.replace("://", "://ann:wonder%3Aland@"), "--seconds", "0.3"))[0] == 0
+    for wrong in ("", "ann:rabbit@", "eve:wonder%3Aland@"):
+        code, _, errors = await msm("play", url.replace("://", f"://{wrong}"), "--seconds", "0.3")
+        assert code == 1
+        assert "401" in errors
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
 
 
 @pytest.mark.parametrize(
@@ -124,6 +153,8 @@ async def test_a_port_that_is_taken_is_told(camera):
         (["--loss", "much"], "neither a share from 0 to 1 nor a percentage"),
         (["--path", "cam"], "a path begins with /"),
         (["--jitter", "-1"], "Invalid value for '--jitter'"),
+        (["--user", "ann"], "write NAME:PASSWORD"),
+        (["--user", ":wonderland"], "write NAME:PASSWORD"),
     ],
 )
 async def test_a_wrong_call_of_the_camera_is_told(arguments, reason):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ from typer.testing import CliRunner, Result
 from api.app import create_app
 from api.cli import make_app
 from api.cli.output import table
-from api.cli.tables import PROXIES, RELAYS, RESOURCES, ROUTES, SESSIONS
+from api.cli.tables import PROXIES, RELAYS, RESOURCES, ROUTES, SESSIONS, SOURCES
 from tests.api.planes import RTSP_NODE, XdsPeer, busy_plane, empty_plane, routed_plane
 from xds_server.resource_types import ROUTE
 from xds_server.subscription import Node
@@ -52,12 +53,12 @@ async def msm(*arguments: str, **environment: str) -> Result:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["routes"], ["site/lobby", "cameras.example", "PathPrefix /lobby", "site/pair 75 %, site/far 25 %"]),
+        (["routes"], ["site/lobby", "cameras.example", "PathPrefix /lobby", "site/pair 75 %, site/far 25 %, mirror "]),
         (["routes", "--wide"], ["all", "ReplacePrefixMatch /live"]),
-        (["sessions"], ["s1", "playing", "udp", "rtsp://cameras.example/lobby"]),
-        (["sessions", "--wide"], ["site/lobby/all", "site/pair", "video", "rtsp-a"]),
-        (["relays"], ["ready", "video", "192.0.2.200 5000-5001", "s1"]),
-        (["relays", "--wide"], ["r1", "rtsp-a"]),
+        (["sessions"], ["s1", "playing", "udp", "/lobby", "192.0.2.1:554"]),
+        (["sessions", "--wide"], ["rtsp://cameras.example/lobby", "site/lobby/all", "site/pair", "video", "rtsp-a"]),
+        (["relays"], ["unknown", "video", "192.0.2.200 5000-5001", "s1"]),
+        (["relays", "--wide"], ["r1", "ready", "rtsp-a"]),
         (["proxies"], ["envoy", "media", "4 synced", "rtsp-a"]),
         (["proxies", "--wide"], ["envoy 1.40.0", "delta", "ipv4:192.0.2.8:4000"]),
         (["proxies", "rtsp-a", "--type", "cds"], ["cds", "site/far", "site/pair", "synced"]),
@@ -87,6 +88,20 @@ async def test_json_is_the_answer_of_the_api(busy, arguments, path):
     assert json.loads(result.stdout)[path]
 
 
+async def test_sources_are_listed_with_what_is_wrong_with_their_latest_change():
+    plane = routed_plane()
+    async with serving(create_app(plane)) as address:
+        taken = await msm("sources", "--api", address)
+        plane.source_failed("files", "mesh.yaml:3: unknown field\nmesh.yaml:7: unknown kind")
+        refused = await msm("sources", "--api", address)
+        listed = json.loads((await msm("sources", "--json", "--api", address)).stdout)
+    assert re.search(r"^files +taken +\d+s +1 +2 +0 +0 *$", taken.stdout, re.MULTILINE)
+    assert re.search(r"^files +refused +\d+s +1 +2 +0 +2 *$", refused.stdout, re.MULTILINE)
+    problems = ["", "The latest change of the files was refused:", "  mesh.yaml:3: unknown field"]
+    assert refused.stdout.splitlines()[-4:] == [*problems, "  mesh.yaml:7: unknown kind"]
+    assert listed["items"][0]["errors"] == ["mesh.yaml:3: unknown field", "mesh.yaml:7: unknown kind"]
+
+
 async def test_the_address_comes_from_the_environment_too(busy):
     assert "site/lobby" in (await msm("routes", MSM_API=busy)).stdout
 
@@ -96,9 +111,19 @@ async def test_no_column_is_cut_in_a_pipe(busy):
     assert max(map(len, result.stdout.splitlines())) > 80
 
 
-@pytest.mark.parametrize("view", [SESSIONS, RELAYS, PROXIES, ROUTES, RESOURCES], ids=lambda view: view.nothing)
+@pytest.mark.parametrize("view", [SESSIONS, RELAYS, PROXIES, ROUTES, RESOURCES, SOURCES], ids=lambda view: view.nothing)
 def test_the_columns_shown_by_default_fit_80_characters_and_break_no_id(view):
-    widths = {"session": 16, "state": 8, "via": 3, "age": 6, "slot": 4, "from camera": 11, "proxy": 24, "connected": 6}
+    widths = {
+        "session": 16,
+        "state": 8,
+        "activity": 8,
+        "via": 3,
+        "age": 6,
+        "slot": 4,
+        "from camera": 11,
+        "proxy": 24,
+        "connected": 6,
+    }
     row = [("x" * widths.get(name, 40)) for name in view.brief]
     shown = StringIO()
     Console(width=80, file=shown).print(table(view.brief, [row], view.whole))
@@ -136,7 +161,7 @@ async def test_a_type_that_there_is_not_is_a_wrong_call(busy):
 
 async def test_a_session_is_ended_by_its_id():
     plane = busy_plane()
-    stream = plane.relay_streams[RTSP_NODE]
+    stream = plane.relays.streams[RTSP_NODE]
     async with serving(create_app(plane)) as address:
         result = await msm("end", "s1", "--api", address)
         assert (result.exit_code, result.stdout) == (0, "rtsp-a was asked to end session s1 of 192.0.2.200\n")

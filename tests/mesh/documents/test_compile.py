@@ -91,7 +91,8 @@ def test_an_empty_replacement_of_the_prefix_means_the_root() -> None:
         ("{kind: Backend, name: loby}", 'name: there is no Backend default/loby (did you mean "default/lobby"?)'),
         ("{kind: Backend, name: cams}", "name: there is no Backend default/cams (there is a Service of that name)"),
         ("{name: lobby, port: 1}", "name: there is no Service default/lobby (there is a Backend: say kind: Backend)"),
-        ("{name: cams, namespace: x, port: 554}", "name: there is no Service x/cams"),
+        ("{name: cams, namespace: x, port: 554}", "namespace: a backend of another namespace needs a ReferenceGrant"),
+        ("{kind: Backend, name: lobby, namespace: x}", "namespace: a backend of another namespace needs a Reference"),
         ("{name: cams, port: 555}", "port: Service default/cams has no port 555; its ports: 554, 5000"),
         ("{name: cams, port: 5000}", "port: port 5000 of Service default/cams is not TCP, which this route needs"),
     ],
@@ -103,17 +104,31 @@ def test_a_reference_to_nothing_is_refused_with_its_place(ref: str, expected: st
 
 
 @pytest.mark.parametrize(
-    ("ref", "hint"),
+    ("ref", "namespace", "hint"),
     [
-        ("{kind: Backend, name: zz}", ""),
-        ("{kind: Backend, name: lobby, namespace: defautl}", ' (did you mean "default/lobby"?)'),
-        ("{kind: Backend, name: loby, namespace: defautl}", ""),
-        ("{kind: Backend, name: lobby, namespace: x}", ""),
+        ("{kind: Backend, name: zz}", "default", ""),
+        ("{kind: Backend, name: lobby}", "defautl", ' (did you mean "default/lobby"?)'),
+        ("{kind: Backend, name: loby}", "defautl", ""),
+        ("{kind: Backend, name: lobby}", "x", ""),
     ],
 )
-def test_only_what_is_spelt_alike_is_suggested(ref: str, hint: str) -> None:
-    (problem,) = _problems(_route(ref), BACKEND)
+def test_only_what_is_spelt_alike_is_suggested(ref: str, namespace: str, hint: str) -> None:
+    (problem,) = _problems(_route(ref, namespace=namespace), BACKEND)
     assert problem.partition(" (")[1:] == (hint[:2], hint[2:])
+
+
+@pytest.mark.parametrize("field", ["backendRef", "backendRefs"])
+def test_what_another_namespace_has_is_not_taken_without_its_owners_leave(field: str) -> None:
+    """With a Backend comes what its cameras are told, so whoever may write routes elsewhere must not have it."""
+    theirs = BACKEND.replace("name: lobby}", "name: lobby, namespace: theirs}", 1)
+    ref = "{kind: Backend, name: lobby, namespace: theirs}"
+    route = _route(ref)
+    if field == "backendRef":
+        mirror = f"{{type: RequestMirror, requestMirror: {{backendRef: {ref}}}}}"
+        route = _route(f"{{kind: Backend, name: lobby}}\n      filters: [{mirror}]")
+    (problem,) = _problems(route, BACKEND, theirs)
+    assert f"{field}" in problem
+    assert "namespace: a backend of another namespace needs a ReferenceGrant" in problem
 
 
 def test_a_reference_is_to_the_namespace_of_the_route() -> None:

@@ -316,6 +316,8 @@ TWO = [gateway(), route("{kind: Backend, name: game}, {kind: Backend, name: game
         (UDP, "balancing: {perPacket: true}, session: {onBackendChange: Stick}", "spec.session.onBackendChange"),
         (TCP, "balancing: {perPacket: true}", "spec.balancing.perPacket: TCPRoute default/game: TCP is a stream"),
         (TCP, "session: {onBackendChange: Move}", "spec.session.onBackendChange: TCPRoute default/game: a connection"),
+        (UDP, "session: {mediaSource: Address}", "spec.session.mediaSource: UDPRoute default/game: a gateway serves"),
+        (UDP, "session: {onBackendFailure: Move}", "spec.session.onBackendFailure: UDPRoute default/game: Envoy does"),
         (
             UDP,
             "session: {maxDuration: 1h, onBackendChange: Move}",

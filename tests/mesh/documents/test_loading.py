@@ -114,6 +114,16 @@ def test_all_problems_of_all_files_are_told_at_once() -> None:
         ("- a", 'document 1: a document is a mapping with "apiVersion", "kind", "metadata" and "spec"'),
         (HEAD + "kind: RTSPRout", 'RTSPRout: unknown kind "RTSPRout" (did you mean "RTSPRoute"?)'),
         (
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute",
+            'HTTPRoute: unknown kind "HTTPRoute": RTSP URLs are routed by an RTSPRoute'
+            " (mediastreamingmesh.io/v1alpha1), which has HTTPRoute's shape without parentRefs",
+        ),
+        (
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass",
+            'GatewayClass: unknown kind "GatewayClass": leave it out, the class of Gateways here is always'
+            ' "media-streaming-mesh"',
+        ),
+        (
             "apiVersion: v1\nkind: Pod",
             'Pod: unknown kind "Pod"; known are ' + ", ".join(kind.__name__ for kind in KINDS),
         ),
@@ -140,7 +150,7 @@ def test_a_document_of_no_known_kind_is_refused(text: str, expected: str) -> Non
         ("192.0.2.10", "a..b", '"a..b" is neither an IP address nor a host name'),
         ("192.0.2.10", "x, port: 65536", "spec.endpoints[0].port: must be at most 65535"),
         ("192.0.2.10", "x, port: '554'", "spec.endpoints[0].port: must be a whole number, without quotes"),
-        ("192.0.2.10", "x, transport: sctp", "must be 'auto', 'udp' or 'tcp', not \"sctp\""),
+        ("192.0.2.10", "x, transport: sctp", "must be 'auto', 'udp', 'tcp', 'http' or 'multicast', not \"sctp\""),
         ("192.0.2.10", "x, path: stream", 'must begin with "/"'),
         ("192.0.2.10", "12", "address: must be text (in quotes, if it looks like a number)"),
         ("{name: lobby}", "{name: Lobby}", '"Lobby" must be lower-case letters'),
@@ -189,8 +199,8 @@ REDIRECT = {"type": "RequestRedirect", "requestRedirect": {"port": 8554}}
         ({"retry": {"codes": [200]}}, "rules[0].retry.codes[0]: must be at least 400"),
         ({"retry": {"backoff": "1s"}}, 'rules[0].retry.backoff: "backoff" is not supported yet'),
         (
-            {"filters": [{"type": "RequestMirror"}]},
-            "the filter RequestMirror is not supported yet; 'URLRewrite', 'Requ",
+            {"filters": [{"type": "CORS"}]},
+            "the filter CORS is not supported yet; 'URLRewrite', 'Requ",
         ),
         ({"filters": [{"type": "Rewrite"}]}, "must be 'URLRewrite', 'RequestRedirect', "),
         ({"filters": [{"type": "RequestHeaderModifier"}]}, 'needs the field "requestHeaderModifier"'),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.documents import RouteOptionError, compile_documents, route_option, route_options
+from mesh.documents import Backend, RouteOptionError, RTSPRoute, compile_documents, route_option, route_options
 from mesh.model import Endpoint, Match, ObjectName, PathMatch, PathMatchType, PathRewrite, PathRewriteType, merge
 
 
@@ -36,6 +36,8 @@ def test_the_route_takes_the_path_off_and_names_the_backend() -> None:
         ("rtsp://cam/live?channel=1&subtype=0", "cam", 554, "/live?channel=1&subtype=0"),
         ("rtsp://cam?channel=1", "cam", 554, "/?channel=1"),
         ("rtsp://cam/a%20b@c", "cam", 554, "/a%20b@c"),
+        ("rtsps://cam/x", "cam", 322, "/x"),
+        ("RTSPS://cam:8322/x", "cam", 8322, "/x"),
     ],
 )
 def test_the_url_becomes_an_endpoint(url: str, address: str, port: int, path: str) -> None:
@@ -46,12 +48,11 @@ def test_the_url_becomes_an_endpoint(url: str, address: str, port: int, path: st
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("/lobby", "is written PATH=URL"),
+        ("/lobby", "wants PATH=URL"),
         ("lobby=rtsp://cam", "PATH begins with /"),
         ("/lobby=", "begins with rtsp://"),
         ("/lobby=cam/stream", "begins with rtsp://"),
         ("/lobby=http://cam", "begins with rtsp://"),
-        ("/lobby=rtsps://cam", "rtsps is not supported yet"),
         ("/lobby=rtsp:///stream", "names no host"),
         ("/lobby=rtsp://cam:x/", "a port from 1 to 65535"),
         ("/lobby=rtsp://cam:0/", "a port from 1 to 65535"),
@@ -72,18 +73,46 @@ def test_a_mistake_is_told(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["/a=rtsp://admin:s3cret@cam/", "/a=rtsp://admin:s3/cret@cam/", "rtsp://u:s3cret@cam/", "rtsp://u:s3cret=@cam/"],
+    ("url", "username", "password"),
+    [
+        ("rtsp://admin:s3cret@cam/", "admin", "s3cret"),
+        ("rtsp://admin@cam/", "admin", ""),
+        ("rtsp://:s3cret@cam/", "", "s3cret"),
+        ("rtsp://a%40b:s3%2Fcr%3Aet:@cam/", "a@b", "s3/cr:et:"),
+        ("rtsp://admin:s3@cret@cam/", "admin", "s3@cret"),
+    ],
 )
-def test_credentials_are_refused_and_never_repeated(text: str) -> None:
+def test_the_urls_user_and_password_are_what_the_camera_is_told(url: str, username: str, password: str) -> None:
+    part = compile_documents(route_options([f"/lobby={url}"]), source="command line")
+    backend = part.backends[ObjectName("default", "lobby")]
+    (endpoint,), (credentials,) = backend.endpoints, backend.credentials
+    assert (endpoint.address, endpoint.path) == ("cam", "")
+    assert endpoint.credentials == credentials.name
+    assert (credentials.username, credentials.password) == (username, password)
+    assert "s3" not in repr(part)
+
+
+def test_the_documents_of_an_option_show_no_password() -> None:
+    assert "s3cret" not in repr(route_options(["/a=rtsp://admin:s3cret@cam/"]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/a=rtsp://admin:s3/cret@cam/",
+        "rtsp://u:s3cret@cam/",
+        "rtsp://u:s3cret=@cam/",
+        "/a=rtsp://admin:s3cr%0Aet@cam/",
+        "/a=rtsp://ad%3Amin:s3cret@cam/",
+        "/a=rtsp://u:s3cret@/",
+        "/a=rtsp://u:s3cret@cam:0/",
+        "/a=rtsp://u:s3 cret@cam/",
+    ],
+)
+def test_a_mistake_beside_a_password_does_not_repeat_it(text: str) -> None:
     with pytest.raises(RouteOptionError) as caught:
         route_option(text)
     assert "s3" not in str(caught.value)
-
-
-def test_credentials_are_refused_with_the_way_that_they_go_instead() -> None:
-    with pytest.raises(RouteOptionError, match="credentials are not taken here; the player's own Authorization"):
-        route_option("/a=rtsp://admin@cam/")
 
 
 def test_a_path_given_twice_is_refused() -> None:
@@ -103,6 +132,7 @@ def test_any_path_gives_documents_or_our_error(path: str) -> None:
         route, backend = route_option(f"/{path}=rtsp://cam/x")
     except RouteOptionError:
         return
+    assert isinstance(route, RTSPRoute)
     assert route.spec.rules[0].matches[0].path.value == f"/{path}"
     assert route.metadata.name == backend.metadata.name
 
@@ -110,7 +140,8 @@ def test_any_path_gives_documents_or_our_error(path: str) -> None:
 @given(st.text())
 def test_any_url_gives_documents_or_our_error(rest: str) -> None:
     try:
-        _, backend = route_option(f"/a=rtsp://{rest}")
+        _, backend, *_ = route_option(f"/a=rtsp://{rest}")
     except RouteOptionError:
         return
+    assert isinstance(backend, Backend)
     assert backend.spec.endpoints[0].address

@@ -383,6 +383,14 @@ def test_an_endpoint_to_be_checked_is_used_when_it_has_passed() -> None:
     assert cluster.events[-1] == ("cam1", HostEvent.FAILS)
 
 
+def test_an_endpoint_that_fails_from_the_beginning_is_told_of_once() -> None:
+    host = _host(1)
+    cluster = _Cluster([host], ClusterPolicy(health_check=_CHECK))
+    cluster.check(host, passing=False)
+    cluster.check(host, passing=False)
+    assert cluster.events == [("cam1", HostEvent.FAILS)]
+
+
 def test_without_checks_nothing_is_left_of_what_they_said() -> None:
     hosts = [_host(1), _host(2)]
     cluster = _Cluster(hosts, ClusterPolicy(health_check=_CHECK))

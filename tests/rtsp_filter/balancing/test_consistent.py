@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rtsp_filter.balancing.consistent import Maglev, Ring, Weighted
 from rtsp_filter.balancing.hashing import HashPolicy, HashSource, hash_of, hash_text
-from rtsp_filter.route_request import RouteRequest
+from rtsp_filter.routes.request import RouteRequest
 from rtsp_filter.rtsp import Headers
 
 _KEYS = [hash_text(f"/camera-{number}") for number in range(2000)]

@@ -12,8 +12,9 @@ from rtsp_filter.camera import CameraSettings
 from rtsp_filter.camera.core import CameraCore
 from rtsp_filter.camera.negotiation import Peer
 from rtsp_filter.player import PlayTransport
-from rtsp_filter.player.core import Phase, PlayerCore
+from rtsp_filter.player.core import PlayerCore
 from rtsp_filter.player.events import ConnectionNeeded, PortsNeeded
+from rtsp_filter.player.phase import Phase
 from rtsp_filter.rtp import Clip
 from rtsp_filter.rtsp import (
     BOTH_VERSIONS,
@@ -97,6 +98,11 @@ def player(data: bytes) -> None:
         _do_as_asked(core, now)
         assert_rtsp(core.data_to_send())
     core.connection_lost("the test is over", now)
+    while (due := core.next_timer()) is not None:  # over UDP it tries to come back, for as long as there is media
+        core.handle_timer(due)
+        while (event := core.next_event()) is not None:
+            if isinstance(event, ConnectionNeeded):
+                core.connection_lost("nobody is there", due)
     assert core.phase is Phase.ENDED
     assert core.report(now).duration_s >= 0
 

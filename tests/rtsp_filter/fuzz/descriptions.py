@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from rtsp_filter.proxy.forwarding import client_response
-from rtsp_filter.proxy.presentation import Presentation, describe
+from rtsp_filter.proxy.sessions.forwarding import client_response
+from rtsp_filter.proxy.sessions.presentation import Presentation, describe
 from rtsp_filter.rtsp import (
     Headers,
     LocalError,

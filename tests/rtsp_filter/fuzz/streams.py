@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from zlib import crc32
 
-from rtsp_filter.proxy.outbox import Outbox
+from rtsp_filter.proxy.clients.outbox import Outbox
 from rtsp_filter.rtsp import (
     FrameAssembler,
     InterleavedChunk,

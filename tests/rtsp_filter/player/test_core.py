@@ -7,9 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rtsp_filter.player import PlayTransport
-from rtsp_filter.player.core import SILENCE_LIMIT, TRACK_SILENCE_LIMIT, Phase, PlayerCore
+from rtsp_filter.player.core import SILENCE_LIMIT, TRACK_SILENCE_LIMIT, PlayerCore
 from rtsp_filter.player.events import ConnectionNeeded, Ended, PlayerEvent, PortsNeeded, ReportsMade
 from rtsp_filter.player.negotiation import MAXIMUM_EXPLANATION
+from rtsp_filter.player.phase import Phase
 from rtsp_filter.rtp import ReceiverReport, build_header, parse_compound
 from rtsp_filter.rtsp import MAX_REDIRECTS, RTSPURL, Pair, Request, encode_frame
 
@@ -350,6 +351,88 @@ def test_a_connection_that_is_lost_ends_the_session_with_its_reason(server: Serv
     assert core.report(5.0).error == "gone"
     assert core.next_event() == Ended()
     assert core.next_timer() is None
+
+
+def over_udp(server: Server, *, seconds: float | None = None) -> PlayerCore:
+    """A session that plays since 0 and has got media."""
+    core = new_core(transport=PlayTransport.UDP, seconds=seconds)
+    exchange(core, server)
+    hear(core, 0.0)
+    return core
+
+
+def hear(core: PlayerCore, now: float) -> None:
+    for track in core.tracks:
+        track.receiver.rtp_received(rtp(1), now)
+
+
+def test_a_session_over_udp_connects_again_when_its_connection_is_lost_and_goes_on(server: Server) -> None:
+    core = over_udp(server)
+    hear(core, 5.0)
+    core.connection_lost("gone", 5.0)
+    assert core.phase is Phase.RECONNECTION
+    assert core.report(5.0).error == "gone"
+    assert ConnectionNeeded(url=RTSPURL.parse(URL)) in wait(core, server, until=5.0)
+    asked = server.requests[-1]
+    assert (asked.method, asked.headers.get("Session")) == ("GET_PARAMETER", "abc")
+    assert core.phase is Phase.PLAYING
+    report = core.report(5.0)
+    assert (report.error, report.reconnections) == (None, 1)
+    assert (report.setup_ms, report.duration_s) == (0.0, 5.0)
+
+
+def test_it_tries_again_every_second_and_sends_reports_and_receives_on_meanwhile(server: Server) -> None:
+    core = over_udp(server)
+    core.connection_lost("gone", 5.5)
+    attempts: list[float] = []
+    reports = 0
+    while (at := core.next_timer()) is not None and at < 8.6:
+        core.handle_timer(at)
+        hear(core, at)
+        while (event := core.next_event()) is not None:
+            reports += isinstance(event, ReportsMade)
+            if isinstance(event, ConnectionNeeded):
+                attempts.append(at)
+                core.connection_lost("refused", at)
+    assert attempts == [5.5, 6.5, 7.5, 8.5]
+    assert reports >= 3
+    assert core.report(8.6).error == "gone"
+
+
+def test_a_server_that_no_longer_has_the_session_ends_it_with_both_reasons(server: Server) -> None:
+    core = over_udp(server)
+    server.answers["GET_PARAMETER"] = lambda request: (454, [], b"")
+    core.connection_lost("gone", 5.0)
+    wait(core, server, until=6.0)
+    error = core.report(6.0).error
+    assert error is not None
+    assert error.startswith("gone, and then: the server has ended the session (GET_PARAMETER: 454")
+
+
+def test_a_session_without_connection_ends_when_no_media_comes_any_more(server: Server) -> None:
+    core = over_udp(server)
+    core.connection_lost("gone", 5.0)
+    while core.phase is not Phase.ENDED and (at := core.next_timer()) is not None:
+        core.handle_timer(at)
+        while (event := core.next_event()) is not None:
+            if isinstance(event, ConnectionNeeded):
+                core.connection_lost("refused", at)
+    assert core.report(60.0).error == f"gone, and then: no media for {SILENCE_LIMIT:g} s"
+
+
+def test_a_session_that_ends_while_it_has_no_connection_says_so(server: Server) -> None:
+    core = over_udp(server, seconds=5.5)
+    core.connection_lost("gone", 5.0)
+    core.handle_timer(5.5)
+    assert core.phase is Phase.ENDED
+    assert core.report(5.5).error == "gone"
+
+
+def test_what_is_no_rtsp_ends_a_session_over_udp_too(server: Server) -> None:
+    core = over_udp(server)
+    core.receive_data(b"no RTSP at all\r\n\r\n", 5.0)
+    assert core.phase is not Phase.RECONNECTION
+    assert "does not speak RTSP" in (core.report(5.0).error or "")
 
 
 def test_a_connection_that_is_lost_after_teardown_is_no_error(server: Server) -> None:

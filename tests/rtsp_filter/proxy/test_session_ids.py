@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import cast
 
-from rtsp_filter.proxy.session import Described
-from rtsp_filter.proxy.upstream import Upstream
+from rtsp_filter.proxy.cameras.upstream import Upstream
+from rtsp_filter.proxy.sessions.session_host import Described
 from rtsp_filter.rtsp import LowerTransport, SessionHeader
-from tests.rtsp_filter.proxy.test_session import Camera, Scene
+from tests.rtsp_filter.proxy.sessions.test_session import Camera, Scene
 
 
 async def test_sessions_of_two_cameras_with_one_id_do_not_collide() -> None:
@@ -16,8 +16,8 @@ async def test_sessions_of_two_cameras_with_one_id_do_not_collide() -> None:
     camera = Camera()
     camera.core.session = scene.camera.core.session
     described = Described(
-        presentation=scene.session.presentation,
-        decision=scene.session.decision,
+        presentation=scene.session.source.presentation,
+        decision=scene.session.source.decision,
         upstream=cast(Upstream, camera),
     )
     other = scene.proxy.new_session(described, scene.client, LowerTransport.UDP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import replace
 
 import pytest
@@ -188,3 +189,9 @@ def test_any_text_is_refused_and_nothing_else(text: str) -> None:
 def test_no_secret_shows() -> None:
     assert "secret" not in repr(GATE).replace("Secret", "")
     assert str(USERS["ann"].md5) not in repr(GATE)
+
+
+def test_players_on_live555_see_that_a_nonce_is_stale() -> None:
+    """They read the beginning of the challenge only, in one order."""
+    *_, asked_last = challenges(authorization=answer(offered=challenges()), now=NONCE_SECONDS + 1)
+    assert re.match(r'Digest realm="[^"]*", nonce="[^"]*", stale=true, ', asked_last)

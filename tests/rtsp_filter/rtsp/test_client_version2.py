@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from rtsp_filter.rtsp import BOTH_VERSIONS, ClientCore, Parser, Request, Response, ResponseReceived
+from rtsp_filter.rtsp import (
+    BOTH_VERSIONS,
+    ClientCore,
+    Parser,
+    Request,
+    Response,
+    ResponseReceived,
+    ServerRequest,
+    StatusCode,
+    respond,
+)
 from rtsp_filter.rtsp.client import ClientEvent
 
 URL = "rtsp://camera.example/x"
@@ -57,8 +67,11 @@ def test_a_refusal_of_version_1_alone_is_an_answer() -> None:
 def test_notices_and_options_of_a_server_are_answered_in_its_version() -> None:
     core = ClientCore()
     reason = "Notify-Reason: end-of-stream\r\n"
+    (notice,) = give(core, f"PLAY_NOTIFY {URL} RTSP/2.0\r\nCSeq: 5\r\nSession: s\r\n{reason}\r\n")
+    assert isinstance(notice, ServerRequest)
+    assert notice.notice
+    core.respond(notice.request, respond(notice.request, StatusCode.OK))
     for text in (
-        f"PLAY_NOTIFY {URL} RTSP/2.0\r\nCSeq: 5\r\nSession: s\r\n{reason}\r\n",
         f"PLAY_NOTIFY {URL} RTSP/2.0\r\nCSeq: 6\r\n\r\n",
         "OPTIONS * RTSP/2.0\r\nCSeq: 7\r\n\r\n",
     ):

@@ -44,3 +44,20 @@ def test_line_ends_are_refused(bad: str) -> None:
     for refuse in (lambda: headers.add("b", bad), lambda: headers.set("a", bad), lambda: headers.add(bad, "b")):
         with pytest.raises(LocalError):
             refuse()
+
+
+def test_what_changed_after_it_was_asked_for_is_found_as_it_is_now() -> None:
+    headers = Headers([("Session", "1"), ("X", "a"), ("x", "b")])
+    assert (headers.get("session"), headers.get("X"), headers.get_all("x"), headers.get("Y")) == (
+        "1",
+        "a",
+        ["a", "b"],
+        None,
+    )
+    headers.add("Y", "new")
+    assert (headers.get("y"), "Y" in headers) == ("new", True)
+    headers.set("SESSION", "2")
+    assert headers.get("Session") == "2"
+    headers.remove("x")
+    assert (headers.get("X"), headers.get_all("X"), "X" in headers) == (None, [], False)
+    assert (headers.copy().get("Session"), Headers.trusted([("A", "1")]).get("a")) == ("2", "1")

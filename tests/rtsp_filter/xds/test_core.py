@@ -8,12 +8,15 @@ import pytest
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.route.v3 import route_pb2
+from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mesh.objects import GROUP
+from mesh.users import FILTER_NAME
 from rtsp_filter.xds import ResourceRefusedError, XdsCore, assignment_name
-from rtsp_filter.xds.core import CLUSTER, ENDPOINT, ROUTE
+from rtsp_filter.xds.core import CLUSTER, ENDPOINT, ROUTE, SECRET
 from rtsp_filter.xds.delta import DeltaClient
 from xds_server.cache import ResourceCache
 from xds_server.resources import Resource
@@ -343,3 +346,67 @@ def test_whatever_happens_both_cores_end_with_the_same(steps: list[tuple[str, st
         elif name not in held:
             assert name not in state.assignments
     assert set(state.assignments) <= set(wanted)
+
+
+def told(name: str, *secrets: str) -> Any:
+    """An assignment whose endpoints are told these secrets."""
+    message = assignment(name, *range(1, len(secrets) + 1))
+    for locality, secret in zip(message.endpoints, secrets, strict=True):
+        locality.lb_endpoints[0].metadata.filter_metadata[GROUP]["credentials"] = secret
+    return message
+
+
+def secret(name: str, password: str = "") -> Any:
+    message = secret_pb2.Secret(name=name)
+    message.generic_secret.secrets["password"].inline_string = password
+    return message
+
+
+def test_the_secrets_that_endpoints_name_are_followed_and_no_others(pair: Pair) -> None:
+    pair.put(cluster("a"), told("a", "one", "two"), secret("one"), secret("two"), secret("three"))
+    pair.connect()
+    assert set(pair.client.state.secrets) == {"one", "two"}
+    pair.put(told("a", "two", "three"))
+    pair.exchange()
+    assert set(pair.client.state.secrets) == {"two", "three"}
+    pair.put(secret("three", "new"))
+    pair.exchange()
+    assert pair.client.state.secrets["three"] == secret("three", "new")
+    assert "new" not in repr(pair.client.state)
+
+
+def test_secrets_go_with_the_last_endpoint_that_needs_them(pair: Pair) -> None:
+    inside = cluster("b", kind="STRICT_DNS")
+    inside.load_assignment.CopyFrom(told("b", "one", "two"))
+    pair.put(cluster("a"), told("a", "one"), inside, secret("one"), secret("two"))
+    pair.connect()
+    assert set(pair.client.state.secrets) == {"one", "two"}
+    pair.cache.update(remove=[(CLUSTER.type_url, "b")])
+    pair.exchange()
+    assert set(pair.client.state.secrets) == {"one"}
+    pair.cache.update(remove=[(CLUSTER.type_url, "a")])
+    pair.exchange()
+    assert not pair.client.state.secrets
+
+
+def test_the_state_is_not_complete_before_a_secret_is_told_of(pair: Pair) -> None:
+    """What is not there is told of as well."""
+    pair.client.receive(response(CLUSTER, cluster("a")))
+    pair.client.receive(response(ROUTE, routes("rtsp", "*"), nonce="2"))
+    pair.client.receive(response(ENDPOINT, told("a", "one"), nonce="3"))
+    assert not pair.client.state.complete
+    pair.client.receive(response(SECRET, removed=("one",), nonce="4"))
+    assert pair.client.state.complete
+
+
+def test_the_secrets_that_routes_name_are_followed_too(pair: Pair) -> None:
+    message = routes("rtsp", "*")
+    route = message.virtual_hosts[0].routes.add(name="a", match={"prefix": "/"}, route={"cluster": "a"})
+    route.typed_per_filter_config[FILTER_NAME].Pack(secret_pb2.SdsSecretConfig(name="guards"))
+    pair.put(message, secret("guards"), secret("others"))
+    pair.connect()
+    assert set(pair.client.state.secrets) == {"guards"}
+    assert pair.client.state.complete
+    pair.put(routes("rtsp", "*"))
+    pair.exchange()
+    assert not pair.client.state.secrets

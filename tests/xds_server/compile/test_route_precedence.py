@@ -26,7 +26,7 @@ from mesh.model import (
     TextMatchType,
     WeightedBackend,
 )
-from rtsp_filter.routing import Chance, Decision, RouteRequest, RouteTable
+from rtsp_filter.routes.table import Chance, Decision, RouteRequest, RouteTable
 from rtsp_filter.rtsp import Headers
 from xds_server.compile.routes import compile_routes
 

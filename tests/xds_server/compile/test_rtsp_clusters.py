@@ -1,13 +1,25 @@
 """Policies of backends become fields of clusters, which the RTSP proxy reads as they were meant."""
 
+from dataclasses import replace
+
+import pytest
 from envoy.config.cluster.v3 import cluster_pb2
 
-from mesh.gateways import Algorithm, Ejection, HealthCheck, PolicySettings, ProbeProtocol
+from mesh.gateways import (
+    Algorithm,
+    Described,
+    Ejection,
+    HealthCheck,
+    MediaSource,
+    OnBackendFailure,
+    PolicySettings,
+    ProbeProtocol,
+)
 from mesh.model import Backend, Endpoint, Mesh, ObjectName, Route, Rule, WeightedBackend
 from rtsp_filter.balancing import Algorithm as ReadAlgorithm
 from rtsp_filter.balancing import Breaker, ClusterPolicy, OutlierDetection, Probe
 from rtsp_filter.balancing import HealthCheck as ReadHealthCheck
-from rtsp_filter.cluster_reading import read_cluster
+from rtsp_filter.resources.cluster_reading import read_cluster
 from xds_server.compile.routes import RouteCompiler
 
 LOBBY = ObjectName("default", "lobby")
@@ -22,6 +34,17 @@ def _mesh(policy: PolicySettings | None) -> Mesh:
     return Mesh(routes={LOBBY: route}, backends={LOBBY: backend}, backend_policies=policies)
 
 
+CHECK = HealthCheck(
+    protocol=ProbeProtocol.RTSP,
+    port=None,
+    path="/",
+    interval=2.5,
+    timeout=0.5,
+    healthy_threshold=2,
+    unhealthy_threshold=4,
+)
+
+
 def _read(policy: PolicySettings | None) -> ClusterPolicy:
     messages = RouteCompiler().compile(_mesh(policy)).upsert
     (cluster,) = (message for message in messages if isinstance(message, cluster_pb2.Cluster))
@@ -33,20 +56,12 @@ def test_without_a_policy_clusters_say_nothing_of_balancing() -> None:
 
 
 def test_every_setting_is_read_as_it_was_meant() -> None:
-    check = HealthCheck(
-        protocol=ProbeProtocol.RTSP,
-        port=None,
-        path="/",
-        interval=2.5,
-        timeout=0.5,
-        healthy_threshold=2,
-        unhealthy_threshold=4,
-    )
     policy = PolicySettings(
         algorithm=Algorithm.MAGLEV,
         max_sessions=10,
-        health_check=check,
+        health_check=CHECK,
         ejection=Ejection(failures=3, base=400.0, max_percent=50),
+        on_backend_failure=OnBackendFailure.MOVE,
     )
     assert _read(policy) == ClusterPolicy(
         algorithm=ReadAlgorithm.MAGLEV,
@@ -57,6 +72,7 @@ def test_every_setting_is_read_as_it_was_meant() -> None:
         health_check=ReadHealthCheck(
             probe=Probe.OPTIONS, interval=2.5, timeout=0.5, healthy_threshold=2, unhealthy_threshold=4
         ),
+        moves_sessions=True,
     )
 
 
@@ -66,18 +82,17 @@ def test_every_algorithm_is_read_as_it_was_meant() -> None:
 
 
 def test_a_check_by_tcp_only_connects() -> None:
-    check = HealthCheck(
-        protocol=ProbeProtocol.TCP,
-        port=None,
-        path="/",
-        interval=1,
-        timeout=1,
-        healthy_threshold=1,
-        unhealthy_threshold=1,
-    )
+    check = replace(CHECK, protocol=ProbeProtocol.TCP)
     read = _read(PolicySettings(health_check=check)).health_check
     assert read is not None
     assert read.probe is Probe.CONNECT
+
+
+def test_a_check_by_describe_is_read_as_it_was_meant() -> None:
+    check = replace(CHECK, describe=Described(path="/low", codecs=("video/H264",)))
+    read = _read(PolicySettings(health_check=check)).health_check
+    assert read is not None
+    assert (read.probe, read.path, read.codecs) == (Probe.DESCRIBE, "/low", ("video/H264",))
 
 
 def test_a_policy_that_changes_changes_its_cluster_alone() -> None:
@@ -86,3 +101,8 @@ def test_a_policy_that_changes_changes_its_cluster_alone() -> None:
     messages = compiler.compile(_mesh(PolicySettings(max_sessions=5))).upsert
     assert {message.DESCRIPTOR.name for message in messages} == {"Cluster", "ClusterLoadAssignment"}
     assert not compiler.compile(_mesh(PolicySettings(max_sessions=5))).upsert
+
+
+@pytest.mark.parametrize("source", MediaSource)
+def test_whose_packets_are_taken_is_read_as_it_was_meant(source: MediaSource) -> None:
+    assert _read(PolicySettings(media_source=source)) == ClusterPolicy(media_source=source)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from envoy.config.bootstrap.v3 import bootstrap_pb2
 from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.metrics.v3 import metrics_service_pb2
 from envoy.extensions.bootstrap.internal_listener.v3 import internal_listener_pb2
 from envoy.extensions.resource_monitors.downstream_connections.v3 import downstream_connections_pb2
 from envoy.extensions.resource_monitors.fixed_heap.v3 import fixed_heap_pb2
@@ -29,7 +31,13 @@ from xds_server.envoy import (
 from xds_server.subscription import node_of
 
 # Any needs its messages known.
-_KNOWN = (downstream_connections_pb2, fixed_heap_pb2, http_protocol_options_pb2, internal_listener_pb2)
+_KNOWN = (
+    downstream_connections_pb2,
+    fixed_heap_pb2,
+    http_protocol_options_pb2,
+    internal_listener_pb2,
+    metrics_service_pb2,
+)
 PROCESS = MediaProxy(workers=3, files=9_000, instance="abc")
 NODE = ProxyNode(id="envoy", kind=ProxyKind.MEDIA, process=PROCESS)
 WANTED = Bootstrap(
@@ -82,6 +90,16 @@ def test_everything_comes_over_one_incremental_stream() -> None:
     assert resources.ads_config.api_type == resources.ads_config.DELTA_GRPC
     assert resources.lds_config.HasField("ads")
     assert resources.cds_config.HasField("ads")
+
+
+def test_a_media_proxy_tells_its_control_plane_once_a_second_what_it_has_counted() -> None:
+    media = read(WANTED)
+    (sink,) = media.stats_sinks
+    service = metrics_service_pb2.MetricsServiceConfig()
+    assert sink.typed_config.Unpack(service)
+    assert service.grpc_service.envoy_grpc.cluster_name == media.static_resources.clusters[0].name
+    assert media.stats_flush_interval.ToTimedelta() == timedelta(seconds=1)
+    assert not read(replace(WANTED, node=replace(NODE, kind=ProxyKind.GATEWAY))).stats_sinks
 
 
 def test_memory_and_connections_are_limited_and_no_limit_ever_stops_udp() -> None:

@@ -14,6 +14,9 @@ from xds_server.relays.registry import (
     REFILL_GRANTS_AT,
     SETTLE_TIME,
     UNGRANTED_SLOTS,
+    RelayRegistry,
+)
+from xds_server.relays.relay import (
     Allocated,
     Failed,
     FailureReason,
@@ -22,9 +25,9 @@ from xds_server.relays.registry import (
     Receiver,
     Relay,
     RelayMessage,
-    RelayRegistry,
     RelayState,
 )
+from xds_server.relays.senders import CHANGES_WINDOW, MAX_CHANGES, Sender
 from xds_server.relays.slots import REST_AFTER_LOSS, REST_AFTER_STOP, SlotPool, SlotState
 
 
@@ -88,6 +91,21 @@ def test_a_relay_that_is_moved_is_ready_again_once_the_media_proxy_has_its_new_r
     mesh.registry.open(relay("a", address="192.0.2.9"), 60.0)
     assert mesh.registry.changed_slots == {0}
     assert mesh.registry.receiver(0) == Receiver(address="192.0.2.9", rtp_port=5000, rtcp_port=5001)
+    assert mesh.told() == []
+    mesh.acknowledge(0)
+    assert mesh.told() == [("proxy", Ready(relay_id="a"))]
+
+
+def test_a_relay_that_is_emptied_is_ready_once_the_media_proxy_has_let_go_of_its_receiver() -> None:
+    mesh = Mesh()
+    mesh.registry.open(relay("a"), 0.0)
+    mesh.acknowledge(0)
+    mesh.told()
+    mesh.registry.changed_slots.clear()
+    mesh.has.clear()
+    mesh.registry.open(replace(relay("a"), receiver=None), 60.0)
+    assert mesh.registry.changed_slots == {0}
+    assert mesh.registry.receiver(0) is None
     assert mesh.told() == []
     mesh.acknowledge(0)
     assert mesh.told() == [("proxy", Ready(relay_id="a"))]
@@ -365,6 +383,18 @@ def test_a_proxy_that_comes_back_keeps_what_it_states_and_loses_the_rest() -> No
     assert set(mesh.registry.relays) == {"b"}
 
 
+def test_a_proxy_that_states_anothers_relay_gets_nothing_of_it() -> None:
+    mesh = Mesh()
+    mesh.registry.open(relay("a", "one"), 0.0)
+    mesh.acknowledge(0)
+    mesh.told()
+    before = dict(mesh.registry.relays)
+    mesh.registry.state("two", {"a": (relay("a", "two", "198.51.100.9"), 1)}, 1.0)
+    assert mesh.registry.relays == before
+    (failed,) = [message for owner, message in mesh.told() if owner == "two" and isinstance(message, Failed)]
+    assert failed.reason is FailureReason.REFUSED
+
+
 def test_after_a_restart_no_slot_is_given_before_all_proxies_had_time_to_state_theirs() -> None:
     mesh = Mesh(settle_time=SETTLE_TIME)
     mesh.registry.open(relay("new", owner="fast"), 0.1)
@@ -402,3 +432,55 @@ def test_two_proxies_that_claim_one_slot_do_not_share_it() -> None:
     [(owner, failed)] = mesh.told()
     assert (owner, type(failed)) == ("two", Failed)
     assert mesh.registry.receiver(3) == relay("a").receiver
+
+
+def test_a_relay_for_another_sender_than_before_is_ready_only_when_the_media_proxy_has_that() -> None:
+    mesh = Mesh()
+    mesh.registry.open(replace(relay("a"), sender=Sender(address="192.0.2.9")), 0.0)
+    mesh.acknowledge(0)
+    assert mesh.told() == [("proxy", Allocated(relay_id="a", slot=0)), ("proxy", Ready(relay_id="a"))]
+    mesh.has.clear()
+    mesh.registry.changed_slots.clear()
+    other = Sender(address="192.0.2.10", rtp_port=5000, rtcp_port=5001)
+    mesh.registry.open(replace(relay("a"), sender=other), 1.0)
+    assert (mesh.registry.sender(0), mesh.registry.changed_slots, mesh.told()) == (other, {0}, [])
+    mesh.acknowledge(0)
+    assert mesh.told() == [("proxy", Ready(relay_id="a"))]
+
+
+def test_a_relay_for_one_sender_is_refused_when_slots_have_changed_too_often_and_its_grant_is_free_again() -> None:
+    mesh = Mesh(capacity=64)
+    mesh.registry.state("proxy", {}, 0.0)
+    mesh.registry.open(replace(relay("a"), slot=0), 0.0)
+    for port in range(1, MAX_CHANGES + 1):
+        mesh.registry.open(replace(relay("a"), sender=Sender(address="192.0.2.9", rtp_port=port, rtcp_port=port)), 0.0)
+    mesh.told()
+    camera = Sender(address="192.0.2.10")
+    mesh.registry.open(replace(relay("b"), slot=1, sender=camera), 0.0)
+    ((_, failed),) = mesh.told()
+    assert isinstance(failed, Failed)
+    assert failed.reason is FailureReason.NO_FREE_SLOT
+    assert mesh.registry.pool.state(1) is SlotState.FREE
+    mesh.registry.open(replace(relay("c")), 0.0)
+    assert not [told for _, told in mesh.told() if isinstance(told, Failed)]
+    mesh.registry.open(replace(relay("d"), sender=camera), CHANGES_WINDOW)
+    assert not [told for _, told in mesh.told() if isinstance(told, Failed)]
+
+
+def test_a_relay_gets_no_other_sender_when_slots_have_changed_too_often() -> None:
+    mesh = Mesh()
+    for port in range(1, MAX_CHANGES + 2):
+        mesh.registry.open(replace(relay("a"), sender=Sender(address="192.0.2.9", rtp_port=port, rtcp_port=port)), 0.0)
+    (failed,) = [told for _, told in mesh.told() if isinstance(told, Failed)]
+    assert failed.reason is FailureReason.NO_FREE_SLOT
+    assert mesh.registry.pool.state(0) is SlotState.RESTING
+
+
+def test_senders_that_are_stated_after_a_restart_are_no_changes() -> None:
+    camera = Sender(address="192.0.2.9")
+    mesh = Mesh(capacity=MAX_CHANGES + 1, settle_time=SETTLE_TIME)
+    held = {str(slot): (replace(relay(str(slot)), sender=camera), slot) for slot in range(MAX_CHANGES)}
+    mesh.registry.state("proxy", held, 0.0)
+    mesh.registry.settle([], SETTLE_TIME)
+    mesh.registry.open(replace(relay("a"), sender=camera), SETTLE_TIME)
+    assert not [told for _, told in mesh.told() if isinstance(told, Failed)]

@@ -39,7 +39,7 @@ class Client:
     """What both model clients share: a connection, and per type what was asked for and what is held.
 
     Like Envoy they apply the good part of a response that they refuse, and do not state it when they reconnect.
-    warming: clusters that came and wait for their endpoints. A refusal of those ends the wait with none at all.
+    warming: clusters that came and wait for their endpoints. A refusal of any ends the wait of all with none at all.
     """
 
     def __init__(self, cache: ResourceCache) -> None:
@@ -86,10 +86,11 @@ class Client:
         else:
             self.warming.difference_update(told)
 
-    def lose_what_warmed(self, names: Iterable[str]) -> None:
-        """Endpoints of these names were refused, by themselves or with others."""
-        for name in self.warming.intersection(names):
+    def lose_what_warmed(self) -> None:
+        """Endpoints were refused, of whatever names."""
+        for name in self.warming:
             self.has[ENDPOINT].pop(name, None)
+        self.warming.clear()
 
     def wake(self) -> None:
         self.woken = True
@@ -129,9 +130,9 @@ class DeltaClient(Client):
         """These may come although they are held: once with what is under way already, and once for the reason."""
         self.reasons[kind].update(dict.fromkeys(names, 2))
 
-    def start(self) -> None:
+    def start(self, kinds: Iterable[ResourceType] = KINDS) -> None:
         self.connect()
-        for kind in KINDS:
+        for kind in kinds:
             request = discovery_pb2.DeltaDiscoveryRequest(
                 type_url=kind.type_url, initial_resource_versions=self.stated[kind]
             )
@@ -196,7 +197,7 @@ class DeltaClient(Client):
             for name in removed:
                 self.has[kind].pop(name, None)
             if kind is ENDPOINT:
-                self.lose_what_warmed(received)
+                self.lose_what_warmed()
         else:
             self.apply(kind, received, removed)
         if kind is CLUSTER:
@@ -220,13 +221,13 @@ class DeltaClient(Client):
 class SotwClient(Client):
     protocol = XdsProtocol.SOTW
 
-    def start(self) -> None:
+    def start(self, kinds: Iterable[ResourceType] = KINDS) -> None:
         self.connect()
         self.version = getattr(self, "version", dict.fromkeys(KINDS, ""))
         self.nonce = dict.fromkeys(KINDS, "")
         self.accepted: set[ResourceType] = set()
         self.named = {kind: bool(self.names[kind]) for kind in KINDS}
-        for kind in KINDS:
+        for kind in kinds:
             self.request(kind)
 
     def request(self, kind: ResourceType, error: str = "") -> None:
@@ -290,7 +291,7 @@ class SotwClient(Client):
             kept = {n: v for n, v in self.has[kind].items() if n in received or not kind.full_state}
             self.has[kind] = {**kept, **good}
             if kind is ENDPOINT:
-                self.lose_what_warmed(received)
+                self.lose_what_warmed()
             self.warm(kind, before, told)
             self.request(kind, error="refused")
             return
@@ -351,6 +352,14 @@ class Walk(RuleBasedStateMachine):
 
     @rule()
     def reconnect(self) -> None:
+        self.client.start()
+
+    @rule(changes=st.dictionaries(names, versions, min_size=1))
+    def reconnect_twice(self, changes: dict[str, str]) -> None:
+        """Clusters change; the first new stream breaks when the client has asked for those only, and has them."""
+        self.put(CLUSTER, changes)
+        self.client.start([CLUSTER])
+        self.answer_one()
         self.client.start()
 
     @rule()

@@ -111,6 +111,52 @@ def test_endpoints_that_a_cluster_waited_for_when_the_stream_broke_are_sent_on_t
     assert len(endpoints.resources) == 1
 
 
+def test_endpoints_that_a_cluster_waited_for_when_a_stream_broke_that_was_not_asked_for_any_are_sent_on_the_next(
+    cache: Any, delta_stream: Any, resource: Any
+) -> None:
+    """Envoy asks for clusters first; it takes the changed one, and states what endpoints it has as ever."""
+    doubted = {ENDPOINT.type_url: {"b": (None,)}}
+    before = delta_stream(cache, doubts=doubted)
+    before.put(resource(CLUSTER, "a", 1, eds=True), *(resource(ENDPOINT, name) for name in "abc"))
+    (clusters,) = before.ask(CLUSTER, has={"a": resource(CLUSTER, "a", eds=True).version})
+    assert [entry.name for entry in clusters.resources] == ["a"]
+    before.core.close()
+    after = delta_stream(cache, doubts=before.core.doubts())
+    (endpoints,) = after.ask(ENDPOINT, *"abc", has={name: resource(ENDPOINT, name).version for name in "abc"})
+    assert sorted(entry.name for entry in endpoints.resources) == ["a", "b"]
+    assert after.ack(ENDPOINT, endpoints) == []
+    assert after.core.doubts() == {ENDPOINT.type_url: {}}
+
+
+def test_a_stream_of_clusters_alone_leaves_endpoints_to_other_streams(
+    cache: Any, delta_stream: Any, resource: Any
+) -> None:
+    client = delta_stream(cache, kind=CLUSTER)
+    client.put(resource(CLUSTER, "a", eds=True), resource(ENDPOINT, "a"))
+    client.ask(CLUSTER)
+    assert client.core.doubts().keys() == {CLUSTER.type_url}
+
+
+def test_endpoints_that_a_cluster_was_to_fall_back_to_when_the_stream_broke_are_sent_on_the_next(
+    cache: Any, delta_stream: Any, resource: Any
+) -> None:
+    before = delta_stream(cache)
+    subscribe_all(before, resource, "a", "b")
+    before.put(resource(ENDPOINT, "a", 7))
+    (refused,) = before.read()
+    (fallback,) = before.nack(ENDPOINT, refused, "no")
+    before.ack(ENDPOINT, fallback)
+    before.put(resource(ENDPOINT, "b", 1))
+    (_in_flight,) = before.read()
+    before.put(resource(CLUSTER, "a", 1, eds=True))
+    (_clusters,) = before.read()
+    before.core.close()
+    cache.update(upsert=[resource(ENDPOINT, "a")])
+    after = delta_stream(cache, doubts=before.core.doubts())
+    (endpoints,) = after.ask(ENDPOINT, "a", has={"a": resource(ENDPOINT, "a").version})
+    assert [entry.name for entry in endpoints.resources] == ["a"]
+
+
 def test_a_cluster_that_waits_gets_the_endpoints_it_had_when_the_newest_are_refused(delta: Any, resource: Any) -> None:
     subscribe_all(delta, resource, "a")
     delta.put(resource(ENDPOINT, "a", 7))

@@ -1,0 +1,1 @@
+"""Cameras: which one is asked, and the connection to it."""

@@ -1,0 +1,1 @@
+"""Clients: their connections, tunnels and requests."""

@@ -1,0 +1,1 @@
+"""Sessions: their life, the ways of their media, and what they outlive."""

@@ -1,0 +1,1 @@
+"""Routes: which endpoint a request goes to, and why."""
