@@ -57,6 +57,7 @@ class TrustDomain:
         dns: Iterable[str] = (),
         intermediates: int = 0,
         intermediates_lifetime: float = AUTHORITY_LIFETIME,
+        intermediates_extensions: Iterable[x509.Extension[x509.ExtensionType]] = (),
         path_length: int | None = None,
         authority: bool = False,
         usages: Iterable[str] = ("digital_signature",),
@@ -71,14 +72,15 @@ class TrustDomain:
         valid. more_uris: further names, which no SVID may have. without_id: it has only those. intermediates:
         authorities between it and the domain's own. path_length: how many each of those permits below itself.
         authority: it could sign others, which no SVID may. usages: of its key, as `x509.KeyUsage` calls them; none: it
-        does not say. purposes: of its extended key usage; none: it does not say. more_extensions: further ones of its
-        own and of its intermediates. algorithm: what its signature is over.
+        does not say. purposes: of its extended key usage; none: it does not say. more_extensions: further ones,
+        intermediates_extensions: those of its intermediates. algorithm: what its signature is over.
         """
         signer, issuer, between = self._key, self._certificate, list[x509.Certificate]()
+        between_says = tuple(intermediates_extensions)
         for _ in range(intermediates):
             key = ec.generate_private_key(ec.SECP256R1())
             issuer = _authority(
-                f"spiffe://{self.name}", key, issuer, signer, intermediates_lifetime, path_length, more_extensions
+                f"spiffe://{self.name}", key, issuer, signer, intermediates_lifetime, path_length, between_says
             )
             between.insert(0, issuer)
             signer = key
