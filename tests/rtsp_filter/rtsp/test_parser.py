@@ -191,6 +191,8 @@ def test_a_url_may_contain_blanks() -> None:
 @pytest.mark.parametrize(
     ("data", "status"),
     [
+        # A status of three digits that would be written with two.
+        (b"RTSP/1.0 020 OK\r\nCSeq: 1\r\n\r\n", StatusCode.BAD_REQUEST),
         (b"PLAY rtsp://h/x RTSP/1.0\r\n\r\n", StatusCode.BAD_REQUEST),
         (b"PLAY rtsp://h/x RTSP/1.0\r\nCSeq: x\r\n\r\n", StatusCode.BAD_REQUEST),
         (b"PLAY rtsp://h/x RTSP/1.0\r\nCSeq: -1\r\n\r\n", StatusCode.BAD_REQUEST),
